@@ -1,0 +1,323 @@
+import { EventEmitter } from 'node:events';
+import { createHttpClient, type HttpClient } from './http-client.ts';
+import type { Logger } from './log.ts';
+import { bearerChallenge } from './oauth/challenge.ts';
+import { HttpFailure } from './oauth/http.ts';
+import { Login } from './oauth/login.ts';
+import { LoginWait } from './oauth/login-wait.ts';
+import { type Revocation, Session, type SessionState } from './oauth/session.ts';
+import { type CallCounters, forward } from './proxy/forward.ts';
+import { type Listener, listen } from './proxy/listener.ts';
+import { refuse } from './proxy/refusals.ts';
+import { localRoutes } from './proxy/routes.ts';
+import { UpstreamPaths } from './proxy/target.ts';
+import type { Settings } from './settings.ts';
+import { openStore } from './store/open-store.ts';
+import type { SecretStore } from './store/secret-store.ts';
+import { VERSION } from './version.ts';
+
+/** The state a person is shown; see `state` in the status. */
+export type BrokerState = SessionState | 'logging_in';
+
+/** Requests in flight may finish for so long when a broker closes, in milliseconds. */
+const CLOSE_GRACE_MS = 5_000;
+/** What is known of the upstream's reachability is good for so long, in milliseconds. */
+const PROBE_LIFETIME_MS = 10_000;
+
+/** Whether an MCP call could be served now. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly authenticated: boolean;
+  readonly reason: string | undefined;
+}
+
+/** What only exists once the port is known and the store is open. */
+interface Parts {
+  readonly http: HttpClient;
+  readonly store: SecretStore;
+  readonly session: Session;
+  readonly login: Login;
+}
+
+export interface BrokerOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** A store other than the one the settings ask for. */
+  readonly store?: SecretStore;
+}
+
+/**
+ * One upstream with its login, its tokens and its local listener. Emits `state` whenever {@link Broker.status} may say
+ * something new. Brokers in one process share nothing but the process and its log.
+ */
+export class Broker extends EventEmitter<{ state: [] }> {
+  readonly settings: Settings;
+  readonly #options: BrokerOptions;
+  readonly #startedAt = Date.now();
+  readonly #paths: UpstreamPaths;
+  readonly #counters: CallCounters = { calls: 0, refused: 0, replayed: 0, failed: 0 };
+  readonly #loginWait: LoginWait;
+  #listener: Listener | undefined;
+  #parts: Parts | undefined;
+  #assembling: Promise<Parts> | undefined;
+  #probe: { at: number; result: Promise<{ asksForLogin: boolean } | { unreachable: string }> } | undefined;
+
+  constructor(options: BrokerOptions) {
+    super();
+    this.#options = options;
+    this.settings = options.settings;
+    this.#paths = new UpstreamPaths(options.settings.upstreamMcpUrl);
+    this.#loginWait = new LoginWait(options.settings.loginWaitSeconds);
+  }
+
+  /**
+   * Listens, then opens the store and reads the login; `/health` answers as soon as it listens.
+   * @throws the system error (`EADDRINUSE` …) when the port cannot be had; `SecretStoreError` when there can be no store
+   */
+  async start(): Promise<void> {
+    const { settings, log } = this.#options;
+    const local = localRoutes(this);
+    this.#listener = await listen({
+      settings,
+      log,
+      route: (request, target) =>
+        local(request, target) ?? {
+          rule: 'key',
+          handle: async (proxied, response) => {
+            const { http, session } = this.#parts ?? (await this.#assembled());
+            const path = this.#paths.toUpstream(target);
+            if (path === undefined) {
+              refuse(response, {
+                code: 'not_found',
+                status: 404,
+                message:
+                  'This message endpoint belongs to a stream that has ended; open the event stream again.',
+              });
+              return;
+            }
+            await forward(proxied, response, path, {
+              dispatcher: http.upstream,
+              session,
+              paths: this.#paths,
+              counters: this.#counters,
+              log,
+              upstreamHost: this.upstreamHost,
+              apiKeyInUse: settings.proxyApiKey !== undefined,
+              notAuthenticatedStatus: settings.notAuthenticatedStatus,
+              loginUrl: () => this.loginUrl,
+              waitForLogin: () => this.#loginWait.wait(),
+            });
+          },
+        },
+    });
+    try {
+      const { session } = await this.#assembled();
+      await session.load();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Base URL for MCP clients and people on this machine. */
+  get localUrl(): string {
+    const { bind } = this.settings;
+    const host = bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind.includes(':') ? `[${bind}]` : bind;
+    return `http://${host}:${this.#listener?.port ?? this.settings.port}`;
+  }
+
+  /** What MCP clients are given. */
+  get mcpUrl(): string {
+    return `${this.#publicUrl}/mcp`;
+  }
+
+  get loginUrl(): string {
+    return `${this.#publicUrl}/oauth/login`;
+  }
+
+  get redirectUri(): string {
+    return this.#publicUrl + this.settings.redirectPath;
+  }
+
+  get upstreamHost(): string {
+    return new URL(this.settings.upstreamMcpUrl).host;
+  }
+
+  /** The upstream's URL for showing: its query may hold a key of its own. */
+  get upstreamShown(): string {
+    const { origin, pathname, search } = new URL(this.settings.upstreamMcpUrl);
+    return `${origin}${pathname}${search && '?…'}`;
+  }
+
+  get state(): BrokerState {
+    const state = this.#parts?.session.state ?? 'logged_out';
+    return this.#parts?.login.underWay && state !== 'authenticated' ? 'logging_in' : state;
+  }
+
+  /**
+   * Begins a login.
+   * @returns the authorization URL, to be opened in a browser
+   * @throws {LoginFailure}
+   */
+  async login(): Promise<URL> {
+    const { login } = await this.#assembled();
+    this.#loginWait.started();
+    return login.start(this.redirectUri);
+  }
+
+  /**
+   * Finishes a login.
+   * @param url the redirect URI the browser came back to, with its query
+   * @returns a warning, when the login works but could not be stored
+   * @throws {LoginFailure}
+   */
+  async finishLogin(url: URL): Promise<{ warning: string | undefined }> {
+    const { login } = await this.#assembled();
+    const result = await login.finish(url.searchParams);
+    this.#loginWait.ended(true);
+    return result;
+  }
+
+  /**
+   * Revokes the tokens where the server lets us, and forgets tokens and client registration.
+   * @throws {SecretStoreError} when the stored login could not be removed
+   */
+  async logout(): Promise<Revocation> {
+    const { login, session } = await this.#assembled();
+    login.cancel();
+    const revocation = await session.logout();
+    this.#options.log.info('Logged out', { revocation });
+    return revocation;
+  }
+
+  /** Whether the process lives. */
+  health() {
+    return { status: 'ok', version: VERSION, uptime_s: Math.floor((Date.now() - this.#startedAt) / 1000) };
+  }
+
+  /** Whether an MCP call could be served now: the upstream is there, and there is a token or none is needed. */
+  async readiness(): Promise<Readiness> {
+    const { session } = await this.#assembled();
+    let authenticated = false;
+    try {
+      authenticated = (await session.token()) !== undefined && session.state === 'authenticated';
+    } catch (error) {
+      return {
+        ready: false,
+        authenticated: true,
+        reason: error instanceof Error ? error.message : 'no access token',
+      };
+    }
+    const upstream = await this.#probeUpstream();
+    if ('unreachable' in upstream) return { ready: false, authenticated, reason: upstream.unreachable };
+    if (authenticated || !upstream.asksForLogin) return { ready: true, authenticated, reason: undefined };
+    return {
+      ready: false,
+      authenticated,
+      reason: session.status().reason ?? `Not logged in; open ${this.loginUrl}.`,
+    };
+  }
+
+  /** Everything a person or a script may know of this broker; nothing in it is secret. */
+  async status() {
+    const { session, store, login } = await this.#assembled();
+    const status = session.status();
+    const failure = login.failure;
+    const { report } = login;
+    return {
+      state: this.state,
+      reason: status.reason,
+      upstream: this.upstreamShown,
+      profile: this.settings.profile,
+      issuer: status.issuer,
+      client: status.client,
+      scopes: status.scope?.split(' ') ?? [],
+      access_token: { expires_at: isoTime(status.accessTokenExpiresAt) },
+      refresh_token: { present: status.refreshTokenPresent },
+      last_refresh: status.lastRefresh && {
+        at: isoTime(status.lastRefresh.at),
+        outcome: status.lastRefresh.outcome,
+        message: status.lastRefresh.message,
+      },
+      discovery: { mode: report.mode, resource: report.resource, requests: report.steps },
+      last_error: failure && { code: failure.code, message: failure.message, cure: failure.cure },
+      store: { kind: store.kind, description: store.description },
+      counters: { ...this.#counters, ...status.counters },
+      login_url: this.loginUrl,
+      mcp_url: this.mcpUrl,
+    };
+  }
+
+  /** Refuses new connections, lets requests in flight finish for at most 5 s, and lets go of everything. */
+  async close(): Promise<void> {
+    this.#loginWait.ended(false);
+    await this.#listener?.close(CLOSE_GRACE_MS);
+    const parts = await this.#assembling?.catch(() => undefined);
+    await parts?.session.close();
+    await parts?.http.close();
+  }
+
+  get #publicUrl(): string {
+    return this.settings.publicBaseUrl?.replace(/\/$/, '') ?? this.localUrl;
+  }
+
+  #assembled(): Promise<Parts> {
+    this.#assembling ??= this.#assemble();
+    return this.#assembling;
+  }
+
+  async #assemble(): Promise<Parts> {
+    const { settings, log } = this.#options;
+    const http = createHttpClient(settings);
+    const onChange = () => void this.emit('state');
+    const store =
+      this.#options.store ??
+      (await openStore({
+        kind: settings.tokenStore,
+        service: settings.keychainService,
+        stateDir: settings.stateDir,
+        passphrase: settings.tokenStoreKey,
+      }));
+    const session = new Session({ settings, store, request: http.request, log, onChange });
+    const login = new Login({
+      settings,
+      session,
+      request: http.request,
+      log,
+      softwareVersion: VERSION,
+      onChange,
+    });
+    this.#parts = { http, store, session, login };
+    return this.#parts;
+  }
+
+  /** Asks the upstream without a token: any answer shows that it is there, a 401 that it wants a login. */
+  #probeUpstream() {
+    if (this.#probe && Date.now() - this.#probe.at < PROBE_LIFETIME_MS) return this.#probe.result;
+    const result = this.#ask();
+    this.#probe = { at: Date.now(), result };
+    return result;
+  }
+
+  async #ask(): Promise<{ asksForLogin: boolean } | { unreachable: string }> {
+    const { http, session } = await this.#assembled();
+    try {
+      const answer = await http.request(this.settings.upstreamMcpUrl, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+        body: '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
+        headersOnly: true,
+      });
+      if (answer.status === 401) session.challenged(bearerChallenge(answer.header('www-authenticate')));
+      else if (answer.status < 400) session.accepted(undefined);
+      return { asksForLogin: session.asksForLogin };
+    } catch (error) {
+      if (!(error instanceof HttpFailure)) throw error;
+      return { unreachable: error.message };
+    }
+  }
+}
+
+function isoTime(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
+}

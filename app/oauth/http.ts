@@ -1,0 +1,38 @@
+/** Why a request to an authorization server, or for metadata, got no usable answer. */
+export type HttpFailureCode = 'timeout' | 'unreachable' | 'too_large' | 'forbidden_address';
+
+/** A request that ended without an HTTP answer. The message is for people and names the host only. */
+export class HttpFailure extends Error {
+  override readonly name = 'HttpFailure';
+  readonly code: HttpFailureCode;
+
+  constructor(code: HttpFailureCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** The values of a header field, one per field line; empty when it is absent. */
+  header(name: string): readonly string[];
+  /** The body; empty when only headers were asked for. */
+  readonly text: string;
+}
+
+/**
+ * One HTTP exchange that has to do with authorization: bounded in time and size, never following a redirect, never
+ * reaching an address that the rules against server-side request forgery forbid.
+ * @throws {HttpFailure}
+ */
+export type HttpRequest = (
+  url: string,
+  options?: {
+    method?: string;
+    headers?: Record<string, string>;
+    body?: string;
+    signal?: AbortSignal;
+    /** Leaves the body unread, for answers that may be endless streams. */
+    headersOnly?: boolean;
+  },
+) => Promise<HttpAnswer>;

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { AUTHORIZATION_SERVER_METADATA, CLIENT } from './metadata.ts';
+
+const GRANT = v.object({
+  refreshToken: v.string(),
+  server: AUTHORIZATION_SERVER_METADATA,
+  client: CLIENT,
+  resource: v.optional(v.string()),
+  scope: v.optional(v.string()),
+  /** Milliseconds since the epoch. */
+  grantedAt: v.number(),
+});
+
+const RECORD = v.object({
+  version: v.literal(1),
+  upstream: v.string(),
+  profile: v.string(),
+  grant: v.optional(GRANT),
+  /** The client registration of the last login, kept beyond the grant. */
+  client: v.optional(CLIENT),
+  /** Scopes asked for or granted so far, which a step-up keeps. */
+  scope: v.optional(v.string()),
+  /** Why the last grant ended, when there was one. */
+  ended: v.optional(v.string()),
+});
+
+/** What can be refreshed: the refresh token and everything its use needs. */
+export type Grant = v.InferOutput<typeof GRANT>;
+/** All that is stored of one login: one item per upstream and profile. */
+export type LoginRecord = v.InferOutput<typeof RECORD>;
+
+/** The stored item's name: the host for people, a digest that tells upstreams and profiles apart. */
+export function accountOf(upstreamMcpUrl: string, profile: string): string {
+  const digest = createHash('sha256').update(`${upstreamMcpUrl}\n${profile}`).digest('hex').slice(0, 16);
+  return `${new URL(upstreamMcpUrl).host} ${profile} ${digest}`;
+}
+
+export function serializeRecord(record: LoginRecord): string {
+  return JSON.stringify(record);
+}
+
+/**
+ * Reads a stored item.
+ * @returns `undefined` for an item that is damaged, of another version, or of another login
+ */
+export function parseRecord(text: string, upstream: string, profile: string): LoginRecord | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = v.safeParse(RECORD, json);
+  return parsed.success && parsed.output.upstream === upstream && parsed.output.profile === profile
+    ? parsed.output
+    : undefined;
+}

@@ -1,0 +1,61 @@
+/** After a shared deadline has passed in vain, calls are refused at once for so long, in milliseconds. */
+const REFUSE_FOR_MS = 60_000;
+
+interface Waiting {
+  readonly done: Promise<boolean>;
+  readonly end: (loggedIn: boolean) => void;
+}
+
+/**
+ * Lets calls that need a login wait for one. All of them share one deadline, so that ten calls do not hold a person up
+ * ten times; once it has passed, calls are refused at once until a new login is under way or a minute has gone by.
+ */
+export class LoginWait {
+  readonly #waitMs: number;
+  #deadline = 0;
+  #loginStarted = false;
+  #waiting: Waiting | undefined;
+
+  /** @param seconds how long calls wait; 0: not at all */
+  constructor(seconds: number) {
+    this.#waitMs = seconds * 1000;
+  }
+
+  /**
+   * Waits for a login.
+   * @returns whether one was completed
+   */
+  async wait(): Promise<boolean> {
+    if (this.#waitMs === 0) return false;
+    this.#waiting ??= this.#open();
+    return this.#waiting === undefined ? false : this.#waiting.done;
+  }
+
+  /** A person has begun to log in: calls may wait again. */
+  started(): void {
+    this.#loginStarted = true;
+  }
+
+  /** A login was completed (`true`), or there will be none any more (`false`): nobody waits on. */
+  ended(loggedIn: boolean): void {
+    this.#waiting?.end(loggedIn);
+    if (loggedIn) this.#deadline = 0;
+  }
+
+  #open(): Waiting | undefined {
+    const now = Date.now();
+    if (this.#deadline !== 0 && !this.#loginStarted && now < this.#deadline + REFUSE_FOR_MS) return undefined;
+    this.#loginStarted = false;
+    this.#deadline = now + this.#waitMs;
+    let end: (loggedIn: boolean) => void = () => undefined;
+    const done = new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => end(false), this.#waitMs);
+      end = (loggedIn) => {
+        clearTimeout(timer);
+        this.#waiting = undefined;
+        resolve(loggedIn);
+      };
+    });
+    return { done, end };
+  }
+}

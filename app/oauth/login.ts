@@ -1,0 +1,357 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Logger } from '../log.ts';
+import type { Settings } from '../settings.ts';
+import { SecretStoreError } from '../store/secret-store.ts';
+import { type Discovery, type DiscoveryStep, discover } from './discovery.ts';
+import { foreignText, LoginFailure } from './errors.ts';
+import type { HttpRequest } from './http.ts';
+import type { Client } from './metadata.ts';
+import { obtainClient } from './registration.ts';
+import { promptFor, selectScope } from './scopes.ts';
+import type { Session } from './session.ts';
+import { exchangeCode, TokenEndpointError } from './token-endpoint.ts';
+
+/** How long a login may take, in milliseconds; its `state` is dead afterwards. */
+export const LOGIN_LIFETIME_MS = 600_000;
+/** Logins under way at once; a further one ends the oldest. */
+const MAX_PENDING = 50;
+/** A kept registration whose login did not come back for so long may be one the server has forgotten. */
+const SUSPECT_AFTER_MS = 5_000;
+
+/** What one login has to remember between its two halves; found again by its `state`. */
+interface PendingLogin {
+  readonly state: string;
+  readonly codeVerifier: string;
+  readonly discovery: Discovery;
+  readonly client: Client;
+  readonly redirectUri: string;
+  readonly scope: string | undefined;
+  readonly startedAt: number;
+}
+
+/** What the last discovery did, for the status. */
+export interface DiscoveryReport {
+  readonly mode: Discovery['mode'] | undefined;
+  readonly resource: string | undefined;
+  readonly steps: readonly DiscoveryStep[];
+}
+
+interface LoginParts {
+  settings: Settings;
+  session: Session;
+  request: HttpRequest;
+  log: Logger;
+  softwareVersion: string;
+  onChange: () => void;
+}
+
+/** The two halves of a login by Authorization Code with PKCE: `start` before the browser leaves, `finish` when it is back. */
+export class Login {
+  readonly #parts: LoginParts;
+  readonly #pending = new Map<string, PendingLogin>();
+  #report: DiscoveryReport = { mode: undefined, resource: undefined, steps: [] };
+  #failure: LoginFailure | undefined;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a login has left for the browser and may still come back. */
+  get underWay(): boolean {
+    this.#dropExpired();
+    return this.#pending.size > 0;
+  }
+
+  get report(): DiscoveryReport {
+    return this.#report;
+  }
+
+  /** Why the last login failed; gone after one that worked. */
+  get failure(): LoginFailure | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Begins a login: finds the server, obtains a client, and returns the authorization URL to open.
+   * @param redirectUri where the browser comes back to
+   * @throws {LoginFailure}
+   */
+  async start(redirectUri: string): Promise<URL> {
+    try {
+      const pending = await this.#prepare(redirectUri);
+      const url = authorizationUrl(pending);
+      this.#remember(pending);
+      this.#parts.log.info('Login started', {
+        issuer: pending.discovery.server.issuer,
+        scope: pending.scope,
+      });
+      return url;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /**
+   * Ends a login: checks the callback, exchanges the code, hands the tokens to the session.
+   * @param query the callback's query string
+   * @returns a warning for the person, when the login works and could not be stored
+   * @throws {LoginFailure}
+   */
+  async finish(query: URLSearchParams): Promise<{ warning: string | undefined }> {
+    try {
+      const pending = this.#take(query.get('state'));
+      checkIssuer(query, pending);
+      if (!query.has('code') && !query.has('error')) {
+        throw new LoginFailure(
+          'invalid_callback',
+          'The answer holds neither a code nor an error.',
+          'Start the login again.',
+        );
+      }
+      const refusal = query.get('error');
+      if (refusal !== null) throw refusedBy(pending, refusal, query.get('error_description'));
+      const callback = new URL(pending.redirectUri);
+      for (const [name, value] of query) callback.searchParams.append(name, value);
+      const { discovery, client } = pending;
+      const endpoint = {
+        server: discovery.server,
+        client,
+        resource: discovery.resource,
+        request: this.#parts.request,
+      };
+      const tokens = await exchangeCode(endpoint, callback, pending).catch((error: unknown) => {
+        throw this.#exchangeFailure(error, pending);
+      });
+      const warning = await this.#adopt(pending, tokens);
+      this.#failure = undefined;
+      this.#parts.log.info('Logged in', {
+        issuer: discovery.server.issuer,
+        scope: tokens.scope ?? pending.scope,
+      });
+      return { warning };
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#parts.onChange();
+    }
+  }
+
+  /** Gives up all logins under way; their callbacks will be refused. */
+  cancel(): void {
+    this.#pending.clear();
+    this.#parts.onChange();
+  }
+
+  async #prepare(redirectUri: string): Promise<PendingLogin> {
+    const { settings, session, request, softwareVersion } = this.#parts;
+    await session.retryStore();
+    const steps: DiscoveryStep[] = [];
+    this.#report = { mode: undefined, resource: undefined, steps };
+    const discovery = await discover({
+      ...settings,
+      challenge: session.challenge,
+      request,
+      onStep: (step) => {
+        steps.push(step);
+      },
+    });
+    this.#report = { mode: discovery.mode, resource: discovery.resource, steps };
+    const stepUp = discovery.challenge?.error === 'insufficient_scope';
+    const scope = selectScope({
+      configured: settings.scopes,
+      challenged: discovery.challenge?.scope,
+      resource: discovery.resourceScopes,
+      server: discovery.server.scopes_supported,
+      overridden: discovery.mode === 'override',
+      kept: stepUp ? session.keptScope : undefined,
+    });
+    const kept = session.keptClient;
+    const client = await obtainClient({
+      settings,
+      server: discovery.server,
+      redirectUri,
+      scope,
+      softwareVersion,
+      kept: kept && this.#isSuspect(kept) ? undefined : kept,
+      request,
+    });
+    if (client.source === 'registered' && client !== kept) {
+      // Registering again next time would do no harm, so a store that is locked must not stop the login.
+      await session.keepClient(client).catch(() => undefined);
+    }
+    return {
+      state: randomBytes(32).toString('base64url'),
+      codeVerifier: randomBytes(48).toString('base64url'),
+      discovery,
+      client,
+      redirectUri,
+      scope,
+      startedAt: Date.now(),
+    };
+  }
+
+  /**
+   * An authorization server that has forgotten a client says so on a page of its own and sends nobody back. So when a
+   * login with a kept registration did not come back and the person tries again, the client is registered anew.
+   */
+  #isSuspect(kept: Client): boolean {
+    const unanswered = (pending: PendingLogin) =>
+      pending.client.client_id === kept.client_id && Date.now() - pending.startedAt >= SUSPECT_AFTER_MS;
+    return [...this.#pending.values()].some(unanswered);
+  }
+
+  #remember(pending: PendingLogin): void {
+    this.#dropExpired();
+    const oldest = this.#pending.keys().next();
+    if (this.#pending.size >= MAX_PENDING && !oldest.done) this.#pending.delete(oldest.value);
+    this.#pending.set(pending.state, pending);
+    this.#parts.onChange();
+  }
+
+  #dropExpired(): void {
+    for (const [state, { startedAt }] of this.#pending) {
+      if (Date.now() - startedAt >= LOGIN_LIFETIME_MS) this.#pending.delete(state);
+    }
+  }
+
+  /** A state is good for one callback, whatever comes of it. */
+  #take(state: string | null): PendingLogin {
+    this.#dropExpired();
+    const pending = state === null ? undefined : this.#pending.get(state);
+    if (!pending) {
+      throw new LoginFailure(
+        'invalid_callback',
+        'This answer belongs to no login that is under way: it was used already, is older than 10 minutes, or was not asked for.',
+        'Start the login again.',
+      );
+    }
+    this.#pending.delete(pending.state);
+    return pending;
+  }
+
+  async #adopt(
+    pending: PendingLogin,
+    tokens: Awaited<ReturnType<typeof exchangeCode>>,
+  ): Promise<string | undefined> {
+    const { discovery, client, scope } = pending;
+    try {
+      await this.#parts.session.adopt(tokens, {
+        server: discovery.server,
+        client,
+        resource: discovery.resource,
+        requestedScope: scope,
+      });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof SecretStoreError)) throw error;
+      return `The login could not be stored and ends with this program: ${error.message}`;
+    }
+  }
+
+  #exchangeFailure(error: unknown, pending: PendingLogin): unknown {
+    if (error instanceof TokenEndpointError) {
+      const origin = error.timedOut ? 'timeout' : error.definite ? 'request' : 'server';
+      if (error.oauthError === 'invalid_client' && pending.client.source === 'registered') {
+        const { session } = this.#parts;
+        void session.forgetClient(pending.client.client_id).catch(() => undefined);
+        const cure = 'Start the login again: the client will be registered anew.';
+        return new LoginFailure('token_request_failed', error.message, cure, { origin });
+      }
+      return new LoginFailure('token_request_failed', error.message, cureOf(error.oauthError), { origin });
+    }
+    return error;
+  }
+
+  #failed(error: unknown): LoginFailure {
+    const failure =
+      error instanceof LoginFailure
+        ? error
+        : new LoginFailure(
+            'token_request_failed',
+            'The login failed for an unknown reason.',
+            'Look at the log, then try again.',
+            {
+              cause: error,
+              origin: 'server',
+            },
+          );
+    if (failure !== error)
+      this.#parts.log.error('Login failed', { error: foreignText((error as Error).stack) });
+    else
+      this.#parts.log.warn('Login failed', {
+        code: failure.code,
+        reason: failure.message,
+        cure: failure.cure,
+      });
+    this.#failure = failure;
+    this.#parts.onChange();
+    return failure;
+  }
+}
+
+/**
+ * RFC 9207 §2.4: `iss` is the recorded issuer, character for character, and is missed only where the server promised it.
+ * Of an answer that fails here nothing else is shown and nothing is used.
+ */
+function checkIssuer(query: URLSearchParams, { discovery }: PendingLogin): void {
+  const { issuer, authorization_response_iss_parameter_supported: promised } = discovery.server;
+  const named = query.getAll('iss');
+  if (named.length === 0 ? promised !== true : named.length === 1 && named[0] === issuer) return;
+  const said =
+    named.length === 0 ? 'does not name its issuer' : `comes from another issuer (${foreignText(named[0])})`;
+  throw new LoginFailure(
+    'invalid_callback',
+    `The answer ${said}, but ${foreignText(issuer)} was asked.`,
+    discovery.mode === 'override'
+      ? 'If that is the server you mean, set ISSUER to it exactly; else do not log in there.'
+      : 'Start the login again; if it happens twice, tell the operator of the server.',
+  );
+}
+
+/** RFC 6749 §4.1.2.1: the authorization server, or the person, said no. */
+function refusedBy(
+  { discovery }: PendingLogin,
+  error: string,
+  errorDescription: string | null,
+): LoginFailure {
+  const { host } = new URL(discovery.server.authorization_endpoint);
+  const code = foreignText(error);
+  const description = foreignText(errorDescription);
+  const message = `${host} did not grant the login: ${code}${description && ` (${description})`}.`;
+  return new LoginFailure('authorization_refused', message, cureOf(code));
+}
+
+function cureOf(oauthError: string | undefined): string {
+  switch (oauthError) {
+    case 'access_denied':
+      return 'If that was a mistake, start the login again and allow the access.';
+    case 'invalid_scope':
+      return 'Set SCOPES to scopes the server knows, then start the login again.';
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return 'Check CLIENT_ID and CLIENT_SECRET, then start the login again.';
+    case 'invalid_target':
+      return 'Check that UPSTREAM_MCP_URL is the URL the server calls its own, then start the login again.';
+    default:
+      return 'Start the login again in a moment.';
+  }
+}
+
+/** RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2. Parameters of the endpoint's own stay; ours win over the same name. */
+function authorizationUrl({ discovery, client, scope, redirectUri, state, codeVerifier }: PendingLogin): URL {
+  const url = new URL(discovery.server.authorization_endpoint);
+  const parameters: Record<string, string | undefined> = {
+    response_type: 'code',
+    client_id: client.client_id,
+    redirect_uri: redirectUri,
+    state,
+    code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    resource: discovery.resource,
+    scope,
+    prompt: promptFor(scope),
+  };
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== undefined) url.searchParams.set(name, value);
+  return url;
+}

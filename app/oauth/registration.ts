@@ -1,0 +1,131 @@
+import * as v from 'valibot';
+import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
+import { jsonOrUndefined, originOf } from './discovery.ts';
+import { foreignText, LoginFailure } from './errors.ts';
+import type { HttpAnswer, HttpRequest } from './http.ts';
+import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+
+/** Identifies this software to authorization servers (RFC 7591 §2); never changes. */
+const SOFTWARE_ID = 'a0f4c2de-5c1b-4d58-9c07-3f6f1c1b7e52';
+
+/** What a registration answers (RFC 7591 §3.2.1), as far as it is used. */
+const REGISTRATION_RESPONSE = v.object({
+  client_id: v.pipe(v.string(), v.minLength(1)),
+  client_secret: v.optional(v.nullable(v.string())),
+  client_secret_expires_at: v.optional(v.nullable(v.number())),
+  token_endpoint_auth_method: v.optional(v.nullable(v.string())),
+});
+
+export interface RegistrationInput {
+  settings: Pick<Settings, 'clientId' | 'clientSecret' | 'clientMetadataUrl' | 'autoRegisterClient'>;
+  server: AuthorizationServerMetadata;
+  redirectUri: string;
+  scope: string | undefined;
+  softwareVersion: string;
+  /** A registration from earlier; used again when it fits. */
+  kept: Client | undefined;
+  request: HttpRequest;
+}
+
+const CURE_CLIENT =
+  'Register a client with the operator of the server by hand and set CLIENT_ID (and CLIENT_SECRET).';
+
+/**
+ * The client to log in with: pre-registered, then client ID metadata document, then a kept or new dynamic
+ * registration (RFC 7591). Source: MCP authorization 2026-07-28, client registration.
+ * @throws {LoginFailure} `registration_failed`
+ */
+export async function obtainClient(input: RegistrationInput): Promise<Client> {
+  const { settings, server, redirectUri, kept } = input;
+  const base = { issuer: server.issuer, redirect_uri: redirectUri };
+  if (settings.clientId !== DEFAULT_CLIENT_ID) {
+    const secret = settings.clientSecret === undefined ? {} : { client_secret: settings.clientSecret };
+    return { ...base, source: 'configured', client_id: settings.clientId, ...secret };
+  }
+  if (settings.clientMetadataUrl !== undefined && server.client_id_metadata_document_supported === true) {
+    return { ...base, source: 'metadata-document', client_id: settings.clientMetadataUrl };
+  }
+  if (kept && isUsable(kept, server.issuer, redirectUri)) return kept;
+  if (!settings.autoRegisterClient) {
+    throw new LoginFailure(
+      'registration_failed',
+      'No client is configured, and AUTO_REGISTER_CLIENT is false.',
+      CURE_CLIENT,
+    );
+  }
+  if (server.registration_endpoint === undefined) {
+    throw new LoginFailure(
+      'registration_failed',
+      `The authorization server ${foreignText(server.issuer)} does not let clients register themselves.`,
+      CURE_CLIENT,
+    );
+  }
+  return { ...base, source: 'registered', ...(await register(input, server.registration_endpoint)) };
+}
+
+function isUsable(kept: Client, issuer: string, redirectUri: string): boolean {
+  const expires = kept.client_secret_expires_at ?? 0;
+  return (
+    kept.source === 'registered' &&
+    kept.issuer === issuer &&
+    kept.redirect_uri === redirectUri &&
+    (expires === 0 || expires * 1000 > Date.now())
+  );
+}
+
+type Registered = Omit<Client, 'issuer' | 'redirect_uri' | 'source'>;
+
+async function register(input: RegistrationInput, endpoint: string): Promise<Registered> {
+  const { server, redirectUri, scope, softwareVersion, request } = input;
+  const supported = server.token_endpoint_auth_methods_supported;
+  const methods = ['none', 'client_secret_basic', 'client_secret_post'] as const;
+  const method = methods.find((name) => supported === undefined || supported.includes(name)) ?? 'none';
+  let answer: HttpAnswer;
+  try {
+    answer = await request(endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({
+        client_name: 'MCP Auth Proxy',
+        application_type: 'native',
+        redirect_uris: [redirectUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method: method,
+        software_id: SOFTWARE_ID,
+        software_version: softwareVersion,
+        scope,
+      }),
+    });
+  } catch (error) {
+    throw new LoginFailure(
+      'registration_failed',
+      `The client cannot be registered: ${error instanceof Error ? error.message : 'no answer'}`,
+      'Try again in a moment.',
+      { cause: error, origin: originOf(error) },
+    );
+  }
+  const json = jsonOrUndefined(answer.text);
+  const parsed = v.safeParse(REGISTRATION_RESPONSE, json);
+  if (answer.status < 200 || answer.status > 299 || !parsed.success) {
+    throw new LoginFailure(
+      'registration_failed',
+      `The authorization server ${foreignText(server.issuer)} refused to register the client: ${refusalOf(answer.status, json)}.`,
+      CURE_CLIENT,
+      { origin: answer.status >= 500 ? 'server' : 'request' },
+    );
+  }
+  const { client_id, client_secret, client_secret_expires_at, token_endpoint_auth_method } = parsed.output;
+  return {
+    client_id,
+    token_endpoint_auth_method: token_endpoint_auth_method ?? method,
+    ...(client_secret ? { client_secret } : {}),
+    ...(client_secret_expires_at ? { client_secret_expires_at } : {}),
+  };
+}
+
+function refusalOf(status: number, json: unknown): string {
+  const { error, error_description } = (json ?? {}) as { error?: unknown; error_description?: unknown };
+  const words = [foreignText(error), foreignText(error_description)].filter((word) => word !== '');
+  return words.length > 0 ? words.join(', ') : `HTTP ${status}`;
+}

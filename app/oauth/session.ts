@@ -1,0 +1,650 @@
+import type { Logger } from '../log.ts';
+import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
+import { withLock } from '../store/lock.ts';
+import { type SecretStore, SecretStoreError } from '../store/secret-store.ts';
+import type { BearerChallenge } from './challenge.ts';
+import { discoverServer } from './discovery.ts';
+import { LoginFailure } from './errors.ts';
+import type { HttpRequest } from './http.ts';
+import { accountOf, type Grant, type LoginRecord, parseRecord, serializeRecord } from './login-record.ts';
+import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+import { unionOfScopes } from './scopes.ts';
+import { refreshTokens, revokeToken, TokenEndpointError, type TokenSet } from './token-endpoint.ts';
+
+/** What the session can say of itself; see `state` in the status. */
+export type SessionState = 'logged_out' | 'authenticated' | 'login_required' | 'not_required' | 'error';
+
+/** An access token as it is handed out for one call. The object is its identity: compare with `===`. */
+export interface AccessToken {
+  readonly value: string;
+}
+
+/** What the proxy needs to know of a session. */
+export interface TokenSource {
+  /**
+   * The access token for a call: at once when there is one; after a refresh when the old one has ended;
+   * `undefined` when the call should go out without.
+   * @throws {RefreshUnavailable} (as a rejection)
+   */
+  token(): AccessToken | undefined | Promise<AccessToken | undefined>;
+  /**
+   * The upstream refused this token with a 401: another one to send the call again with, or `undefined` when only a
+   * login helps. Many calls that were refused at once share one refresh.
+   * @throws {RefreshUnavailable}
+   */
+  renew(refused: AccessToken | undefined): Promise<AccessToken | undefined>;
+  /** The upstream let a call with this token (or with none) in. */
+  accepted(token: AccessToken | undefined): void;
+  /** The upstream asked for a login, or for more scope, with this challenge. */
+  challenged(challenge: BearerChallenge | undefined): void;
+}
+
+/** A login is there, but no access token can be had at the moment. */
+export class RefreshUnavailable extends Error {
+  override readonly name = 'RefreshUnavailable';
+  /** When another try makes sense, in seconds from now. */
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** How a logout went at the authorization server. Everything local is gone in any case. */
+export type Revocation = 'revoked' | 'nothing_to_revoke' | 'not_supported' | 'failed';
+
+/** What the status shows of a session; nothing in it is secret. Times are milliseconds since the epoch. */
+export interface SessionStatus {
+  state: SessionState;
+  issuer: string | undefined;
+  client: { id: string; source: Client['source'] } | undefined;
+  scope: string | undefined;
+  accessTokenExpiresAt: number | undefined;
+  refreshTokenPresent: boolean;
+  lastRefresh: { at: number; outcome: 'ok' | 'failed'; message: string | undefined } | undefined;
+  reason: string | undefined;
+  counters: { logins: number; refreshes: number; refresh_failures: number };
+}
+
+interface SessionParts {
+  settings: Pick<
+    Settings,
+    'upstreamMcpUrl' | 'profile' | 'clientId' | 'clientSecret' | 'requirePkceMetadata'
+  >;
+  store: SecretStore;
+  request: HttpRequest;
+  log: Logger;
+  /** Told whenever {@link Session.status} may say something new. */
+  onChange: () => void;
+}
+
+/** The share of its lifetime at whose end a token is renewed ahead of time, and the longest such time. */
+const RENEW_SHARE = 0.2;
+const RENEW_AHEAD_MS = 300_000;
+const FIRST_BACK_OFF_MS = 1_000;
+const LONGEST_BACK_OFF_MS = 30_000;
+
+interface LiveToken extends AccessToken {
+  readonly expiresAt: number;
+  readonly renewAt: number;
+  readonly obtainedAt: number;
+  /** Whether it was asked for because the upstream refused the one before. */
+  readonly replacement: boolean;
+  /** Whether the upstream has let a call with it in. */
+  accepted: boolean;
+}
+
+/**
+ * The login of one broker at one upstream: the only holder of its tokens. One refresh at a time, in this process and,
+ * by a lock on the stored item, across processes; a rotated refresh token is stored before its access token is used.
+ */
+export class Session implements TokenSource {
+  readonly account: string;
+  readonly #parts: SessionParts;
+  #record: LoginRecord;
+  /** The item's text as last read or written; another text means that another process has written. */
+  #storedText: string | undefined;
+  #unsaved = false;
+  #loading: Promise<void> | undefined;
+  #loaded = false;
+  #storeFailure: SecretStoreError | undefined;
+  #access: LiveToken | undefined;
+  #refreshing: Promise<AccessToken | undefined> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #backOff = { delay: 0, until: 0, message: '' };
+  /** The token the upstream has refused and a refresh is to replace. */
+  #replacing: AccessToken | undefined;
+  #moved = false;
+  #open: boolean | undefined;
+  #refused = false;
+  #challenge: BearerChallenge | undefined;
+  #lastRefresh: SessionStatus['lastRefresh'];
+  readonly #counters = { logins: 0, refreshes: 0, refresh_failures: 0 };
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.account = accountOf(parts.settings.upstreamMcpUrl, parts.settings.profile);
+    this.#record = this.#emptyRecord();
+  }
+
+  /** Reads the stored login; later calls return at once. A store that cannot be read is no error here: see the status. */
+  load(): Promise<void> {
+    this.#loading ??= this.#exclusive(() => this.#readStore()).finally(() => {
+      if (!this.#loaded) this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  /** Asks a store again that was locked or that a person has denied, because something has changed. */
+  async retryStore(): Promise<void> {
+    if (this.#loaded) return;
+    this.#backOff.until = 0;
+    await this.load();
+  }
+
+  token(): AccessToken | undefined | Promise<AccessToken | undefined> {
+    const access = this.#access;
+    if (access) {
+      const now = Date.now();
+      if (now < access.renewAt) return access;
+      if (now < access.expiresAt) {
+        if (this.#record.grant && now >= this.#backOff.until) this.#refresh().catch(() => undefined);
+        return access;
+      }
+    }
+    if (this.#loaded && !this.#record.grant) return undefined;
+    return this.#tokenAfterLoading();
+  }
+
+  async renew(refused: AccessToken | undefined): Promise<AccessToken | undefined> {
+    await this.#loadUnlessWaiting();
+    if (!this.#loaded) throw this.#waiting();
+    const access = this.#access;
+    if (access && access !== refused && Date.now() < access.expiresAt) return access;
+    if (!this.#record.grant) {
+      if (access && access === refused)
+        this.#endLogin('the server refused the access token, and there is no refresh token');
+      return undefined;
+    }
+    if (access && access === refused) {
+      // A server that refuses even the replacement would have a token renewed, and rotated, for every call.
+      if (access.replacement && !access.accepted && Date.now() - access.obtainedAt < LONGEST_BACK_OFF_MS) {
+        this.#setRefused(true);
+        return undefined;
+      }
+      this.#replacing = refused;
+    }
+    return this.#refresh();
+  }
+
+  accepted(token: AccessToken | undefined): void {
+    if (token === undefined) {
+      if (this.#open === true) return;
+      // One open method (`initialize`) does not open a server that has asked for a login before.
+      if (this.#open === undefined) {
+        this.#open = true;
+        this.#parts.onChange();
+      }
+    } else if (token === this.#access && !this.#access.accepted) {
+      this.#access.accepted = true;
+      this.#setRefused(false);
+    }
+  }
+
+  challenged(challenge: BearerChallenge | undefined): void {
+    if (challenge) this.#challenge = challenge;
+    if (this.#open !== false) {
+      this.#open = false;
+      this.#parts.onChange();
+    }
+  }
+
+  /** Whether the upstream has asked for a login so far. */
+  get asksForLogin(): boolean {
+    return this.#open === false;
+  }
+
+  /** The last challenge a call has met: authoritative for the next login. */
+  get challenge(): BearerChallenge | undefined {
+    return this.#challenge;
+  }
+
+  /** The registration that was used last, for the next login. */
+  get keptClient(): Client | undefined {
+    return this.#record.client;
+  }
+
+  /** Scopes that were asked for or granted so far. */
+  get keptScope(): string | undefined {
+    return this.#record.scope;
+  }
+
+  /** Whether a call could be served: with the token there is, with one that a refresh brings, or without any. */
+  async ready(): Promise<boolean> {
+    if ((await this.token()) !== undefined) return !this.#refused;
+    return this.state === 'not_required';
+  }
+
+  /** Keeps a registration, so that a login that is never finished does not leave another one behind each time. */
+  keepClient(client: Client): Promise<void> {
+    return this.#exclusiveAcrossProcesses(async () => {
+      await this.#reread();
+      await this.#save({ ...this.#record, client });
+    });
+  }
+
+  /** Forgets a registration that the server no longer knows. */
+  forgetClient(clientId: string): Promise<void> {
+    return this.#exclusiveAcrossProcesses(async () => {
+      await this.#reread();
+      if (this.#record.client?.client_id === clientId)
+        await this.#save({ ...this.#record, client: undefined });
+    });
+  }
+
+  /**
+   * Takes over what a login granted: stored first, used then.
+   * @param login.requestedScope counts as granted when the answer does not say (RFC 6749 §5.1)
+   * @throws {SecretStoreError} `denied` or others, when nothing could be stored; the login is used all the same
+   */
+  adopt(
+    tokens: TokenSet,
+    login: {
+      server: AuthorizationServerMetadata;
+      client: Client;
+      resource: string | undefined;
+      requestedScope: string | undefined;
+    },
+  ): Promise<void> {
+    const { server, client, resource, requestedScope } = login;
+    return this.#exclusiveEvenUnlocked(async () => {
+      const scope = tokens.scope ?? requestedScope;
+      const grant: Grant | undefined =
+        tokens.refreshToken === undefined
+          ? undefined
+          : {
+              refreshToken: tokens.refreshToken,
+              server,
+              client,
+              resource,
+              scope,
+              grantedAt: tokens.obtainedAt,
+            };
+      const record: LoginRecord = {
+        ...this.#emptyRecord(),
+        client,
+        scope: unionOfScopes(requestedScope, scope),
+      };
+      this.#loaded = true;
+      this.#challenge = undefined;
+      this.#counters.logins++;
+      this.#backOff = { delay: 0, until: 0, message: '' };
+      try {
+        await this.#save(grant ? { ...record, grant } : record);
+      } finally {
+        this.#setAccess(tokens);
+      }
+      if (!grant)
+        this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
+    });
+  }
+
+  /**
+   * Ends the login: revokes both tokens where the server can (RFC 7009), then forgets them and the registration.
+   * @throws {SecretStoreError} when the stored item could not be removed
+   */
+  logout(): Promise<Revocation> {
+    return this.#exclusiveEvenUnlocked(async () => {
+      await this.#reread().catch(() => undefined);
+      const { grant } = this.#record;
+      const access = this.#access;
+      this.#access = undefined;
+      this.#record = this.#emptyRecord();
+      this.#loaded = true;
+      this.#unsaved = false;
+      this.#refused = false;
+      this.#backOff = { delay: 0, until: 0, message: '' };
+      const [revocation, removal] = await Promise.allSettled([
+        this.#revoke(grant, access),
+        this.#parts.store.delete(this.account),
+      ]);
+      this.#parts.onChange();
+      if (removal.status === 'rejected') {
+        this.#noteStoreFailure(removal.reason);
+        throw removal.reason;
+      }
+      this.#storedText = undefined;
+      this.#storeFailure = undefined;
+      return revocation.status === 'fulfilled' ? revocation.value : 'failed';
+    });
+  }
+
+  status(): SessionStatus {
+    const { grant, client } = this.#record;
+    const shown = grant?.client ?? client;
+    return {
+      state: this.state,
+      issuer: shown?.issuer,
+      client: shown && { id: shown.client_id, source: shown.source },
+      scope: grant?.scope ?? this.#record.scope,
+      accessTokenExpiresAt:
+        this.#access && Number.isFinite(this.#access.expiresAt) ? this.#access.expiresAt : undefined,
+      refreshTokenPresent: grant !== undefined,
+      lastRefresh: this.#lastRefresh,
+      reason: this.#reason(),
+      counters: { ...this.#counters },
+    };
+  }
+
+  get state(): SessionState {
+    if (this.#refused) return 'login_required';
+    if (this.#record.grant) return 'authenticated';
+    if (this.#access) return Date.now() < this.#access.expiresAt ? 'authenticated' : 'login_required';
+    if (this.#storeFailure) return 'error';
+    if (this.#record.ended !== undefined) return 'login_required';
+    return this.#open === true ? 'not_required' : 'logged_out';
+  }
+
+  /** Stores what could not be stored before, and waits for what is under way. */
+  async close(): Promise<void> {
+    await this.#exclusive(async () => {
+      if (this.#unsaved) await this.#save(this.#record).catch(() => undefined);
+    });
+  }
+
+  #reason(): string | undefined {
+    if (this.#refused) return 'The server refuses the tokens of this login.';
+    if (this.#backOff.until > Date.now()) return this.#backOff.message;
+    if (this.#storeFailure) return this.#storeFailure.message;
+    return this.#record.grant ? undefined : this.#record.ended;
+  }
+
+  async #tokenAfterLoading(): Promise<AccessToken | undefined> {
+    await this.#loadUnlessWaiting();
+    // A store that cannot be read now may hold a login; the upstream says whether one is needed.
+    if (!this.#record.grant) return undefined;
+    const access = this.#access;
+    return access && Date.now() < access.expiresAt ? access : this.#refresh();
+  }
+
+  async #loadUnlessWaiting(): Promise<void> {
+    if (!this.#loaded && Date.now() >= this.#backOff.until) await this.load();
+  }
+
+  #refresh(): Promise<AccessToken | undefined> {
+    this.#refreshing ??= this.#refreshOnce().finally(() => {
+      this.#refreshing = undefined;
+      this.#replacing = undefined;
+      this.#parts.onChange();
+    });
+    return this.#refreshing;
+  }
+
+  async #refreshOnce(): Promise<AccessToken | undefined> {
+    if (Date.now() < this.#backOff.until) throw this.#waiting();
+    try {
+      return await this.#exclusiveAcrossProcesses(() => this.#refreshHoldingLock());
+    } catch (error) {
+      if (error instanceof SecretStoreError) throw this.#unavailable(error.message);
+      throw error;
+    }
+  }
+
+  async #refreshHoldingLock(): Promise<AccessToken | undefined> {
+    await this.#reread();
+    const { grant } = this.#record;
+    if (!grant) return undefined;
+    const client = this.#currentClient(grant.client);
+    if (!client) {
+      await this.#endGrant('CLIENT_ID has changed since the login');
+      return undefined;
+    }
+    let tokens: TokenSet;
+    try {
+      const server = await this.#currentServer(grant);
+      const { request } = this.#parts;
+      tokens = await refreshTokens({ server, client, resource: grant.resource, request }, grant.refreshToken);
+    } catch (error) {
+      return this.#refreshFailed(error, grant);
+    }
+    const next: Grant = {
+      ...grant,
+      refreshToken: tokens.refreshToken ?? grant.refreshToken,
+      scope: tokens.scope ?? grant.scope,
+    };
+    if (next.refreshToken !== grant.refreshToken || next.scope !== grant.scope || this.#unsaved) {
+      // The token is good even when it cannot be stored; then it is kept here and stored later.
+      await this.#save({ ...this.#record, grant: next }).catch(() => undefined);
+    }
+    this.#counters.refreshes++;
+    this.#lastRefresh = { at: Date.now(), outcome: 'ok', message: undefined };
+    this.#backOff = { delay: 0, until: 0, message: '' };
+    this.#parts.log.info('Access token refreshed', { rotated: next.refreshToken !== grant.refreshToken });
+    return this.#setAccess(tokens);
+  }
+
+  async #refreshFailed(error: unknown, grant: Grant): Promise<undefined> {
+    this.#counters.refresh_failures++;
+    const message = error instanceof Error ? error.message : 'unknown failure';
+    this.#lastRefresh = { at: Date.now(), outcome: 'failed', message };
+    const oauthError = error instanceof TokenEndpointError ? error.oauthError : undefined;
+    if (oauthError === 'invalid_grant') {
+      await this.#endGrant(message);
+      return undefined;
+    }
+    if (oauthError === 'invalid_client' && grant.client.source === 'registered') {
+      this.#record = { ...this.#record, client: undefined };
+      await this.#endGrant(`the server has forgotten the client registration: ${message}`);
+      return undefined;
+    }
+    if (!(error instanceof TokenEndpointError)) throw error;
+    this.#moved = error.missing;
+    throw this.#unavailable(message);
+  }
+
+  /** The stored endpoints; asked for again after a failure, in case they have moved. */
+  async #currentServer(grant: Grant): Promise<AuthorizationServerMetadata> {
+    if (!this.#moved) return grant.server;
+    this.#moved = false;
+    const { request, log, settings } = this.#parts;
+    const input = {
+      request,
+      requirePkceMetadata: settings.requirePkceMetadata,
+      upstreamMcpUrl: settings.upstreamMcpUrl,
+      onStep: () => undefined,
+    };
+    try {
+      const server = await discoverServer(input, grant.server.issuer);
+      this.#record = { ...this.#record, grant: { ...grant, server } };
+      return server;
+    } catch (error) {
+      if (!(error instanceof LoginFailure)) throw error;
+      log.debug('Endpoints were not looked up again', { reason: error.message });
+      return grant.server;
+    }
+  }
+
+  /** A configured client's secret comes from the settings of today, never from the store. */
+  #currentClient(client: Client): Client | undefined {
+    const { clientId, clientSecret } = this.#parts.settings;
+    if (client.source !== 'configured') return clientId === DEFAULT_CLIENT_ID ? client : undefined;
+    if (client.client_id !== clientId) return undefined;
+    return { ...client, client_secret: clientSecret };
+  }
+
+  async #endGrant(reason: string): Promise<void> {
+    const { grant: _, ...rest } = this.#record;
+    await this.#save({ ...rest, ended: `The login has ended: ${reason}` }).catch(() => undefined);
+    this.#parts.log.warn('The login has ended; log in again', { reason });
+  }
+
+  #endLogin(reason: string): void {
+    this.#access = undefined;
+    this.#record = { ...this.#record, ended: `The login has ended: ${reason}.` };
+    this.#parts.log.warn('The login has ended; log in again', { reason });
+    this.#parts.onChange();
+  }
+
+  async #revoke(grant: Grant | undefined, access: LiveToken | undefined): Promise<Revocation> {
+    if (!grant) return 'nothing_to_revoke';
+    if (grant.server.revocation_endpoint === undefined) return 'not_supported';
+    const client = this.#currentClient(grant.client) ?? grant.client;
+    const endpoint = { server: grant.server, client, resource: grant.resource, request: this.#parts.request };
+    try {
+      await revokeToken(endpoint, grant.refreshToken, 'refresh_token');
+      if (access) await revokeToken(endpoint, access.value, 'access_token');
+      return 'revoked';
+    } catch (error) {
+      this.#parts.log.warn('Tokens were not revoked at the server', {
+        reason: error instanceof TokenEndpointError ? error.message : 'unknown failure',
+      });
+      return 'failed';
+    }
+  }
+
+  #setAccess(tokens: TokenSet): AccessToken {
+    const lifetime =
+      tokens.expiresAt === undefined ? Number.POSITIVE_INFINITY : tokens.expiresAt - tokens.obtainedAt;
+    const expiresAt = tokens.obtainedAt + lifetime;
+    const access: LiveToken = {
+      value: tokens.accessToken,
+      obtainedAt: tokens.obtainedAt,
+      expiresAt,
+      renewAt: expiresAt - Math.min(lifetime * RENEW_SHARE, RENEW_AHEAD_MS),
+      replacement: this.#replacing !== undefined && this.#replacing === this.#access,
+      accepted: false,
+    };
+    this.#access = access;
+    this.#setRefused(false);
+    this.#parts.onChange();
+    return access;
+  }
+
+  #setRefused(refused: boolean): void {
+    if (this.#refused === refused) return;
+    this.#refused = refused;
+    if (refused) this.#parts.log.warn('The server refuses a token that was just issued; log in again');
+    this.#parts.onChange();
+  }
+
+  #unavailable(message: string): RefreshUnavailable {
+    const delay = Math.min(Math.max(this.#backOff.delay * 2, FIRST_BACK_OFF_MS), LONGEST_BACK_OFF_MS);
+    this.#backOff = { delay, until: Date.now() + delay, message };
+    this.#parts.log.warn('No new access token for now; the login is kept', {
+      reason: message,
+      retry_in_ms: delay,
+    });
+    return this.#waiting();
+  }
+
+  #waiting(): RefreshUnavailable {
+    const seconds = Math.ceil((this.#backOff.until - Date.now()) / 1000);
+    const bounded = Math.min(Math.max(seconds, 1), LONGEST_BACK_OFF_MS / 1000);
+    return new RefreshUnavailable(this.#backOff.message, bounded);
+  }
+
+  async #readStore(): Promise<void> {
+    try {
+      await this.#reread();
+      this.#loaded = true;
+    } catch (error) {
+      if (!(error instanceof SecretStoreError)) throw error;
+      this.#unavailable(error.message);
+      // A person said no: asking again on every call would put one prompt after the other on the screen.
+      if (error.code === 'denied') this.#backOff.until = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** Takes over what another process has stored since. @throws {SecretStoreError} when the store cannot be read */
+  async #reread(): Promise<void> {
+    const { store, settings, log } = this.#parts;
+    let text: string | undefined;
+    try {
+      text = await store.get(this.account);
+      this.#storeFailure = undefined;
+    } catch (error) {
+      if (error instanceof SecretStoreError && error.code === 'corrupt') {
+        log.warn('The stored login is not readable; log in again', {
+          store: store.kind,
+          reason: error.message,
+        });
+        text = undefined;
+        this.#storeFailure = undefined;
+      } else {
+        this.#noteStoreFailure(error);
+        throw error;
+      }
+    }
+    if (text === this.#storedText) return;
+    this.#storedText = text;
+    const record =
+      text === undefined ? undefined : parseRecord(text, settings.upstreamMcpUrl, settings.profile);
+    if (text !== undefined && !record) {
+      log.warn('The stored login is not one of this program and server; log in again', { store: store.kind });
+    }
+    if (this.#record.grant && !record?.grant) this.#access = undefined;
+    this.#record = record ?? this.#emptyRecord();
+    this.#parts.onChange();
+  }
+
+  /** Stores a record and holds it, also when storing fails. @throws {SecretStoreError} */
+  async #save(record: LoginRecord): Promise<void> {
+    this.#record = record;
+    const text = serializeRecord(record);
+    try {
+      await this.#parts.store.set(this.account, text);
+      this.#storedText = text;
+      this.#unsaved = false;
+      this.#storeFailure = undefined;
+    } catch (error) {
+      this.#unsaved = true;
+      this.#noteStoreFailure(error);
+      throw error;
+    }
+  }
+
+  #noteStoreFailure(error: unknown): void {
+    if (!(error instanceof SecretStoreError)) throw error;
+    this.#storeFailure = error;
+    this.#parts.log.error('The token store failed', {
+      store: this.#parts.store.kind,
+      code: error.code,
+      reason: error.message,
+    });
+    this.#parts.onChange();
+  }
+
+  #emptyRecord(): LoginRecord {
+    const { upstreamMcpUrl, profile } = this.#parts.settings;
+    return { version: 1, upstream: upstreamMcpUrl, profile };
+  }
+
+  #exclusive<T>(fn: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(fn);
+    this.#turn = run.catch(() => undefined);
+    return run;
+  }
+
+  /** For what must happen now or be lost: without the lock when that cannot be had. */
+  #exclusiveEvenUnlocked<T>(fn: () => Promise<T>): Promise<T> {
+    let begun = false;
+    const once = () => {
+      begun = true;
+      return fn();
+    };
+    return this.#exclusive(async () => {
+      try {
+        return await withLock(this.#parts.store.lockFolder, this.account, undefined, once);
+      } catch (error) {
+        if (begun || !(error instanceof SecretStoreError)) throw error;
+        this.#parts.log.warn('The lock on the stored login was not to be had', { reason: error.message });
+        return fn();
+      }
+    });
+  }
+
+  #exclusiveAcrossProcesses<T>(fn: () => Promise<T>): Promise<T> {
+    return this.#exclusive(() => withLock(this.#parts.store.lockFolder, this.account, undefined, fn));
+  }
+}

@@ -1,0 +1,259 @@
+import { isLoopbackHost } from '../address.ts';
+import { jsonOrUndefined } from './discovery.ts';
+import { foreignText } from './errors.ts';
+import { HttpFailure, type HttpRequest } from './http.ts';
+import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+
+/** What a token endpoint granted. Times are milliseconds since the epoch. */
+export interface TokenSet {
+  readonly accessToken: string;
+  readonly refreshToken: string | undefined;
+  readonly scope: string | undefined;
+  readonly obtainedAt: number;
+  /** When the access token ends; `undefined` when the server did not say. */
+  readonly expiresAt: number | undefined;
+}
+
+/**
+ * A token endpoint's refusal or failure. `oauthError` is the error code of RFC 6749 §5.2 when there was one;
+ * `definite` tells a refusal, which another try cannot change, from trouble that may pass.
+ */
+export class TokenEndpointError extends Error {
+  override readonly name = 'TokenEndpointError';
+  readonly oauthError: string | undefined;
+  readonly definite: boolean;
+  readonly timedOut: boolean;
+  /** Whether there is no token endpoint at this URL any more. */
+  readonly missing: boolean;
+
+  constructor(
+    message: string,
+    options: { oauthError?: string; definite: boolean; timedOut?: boolean; missing?: boolean },
+  ) {
+    // No cause: what openid-client attaches holds the whole response, tokens included.
+    super(message);
+    this.oauthError = options.oauthError;
+    this.definite = options.definite;
+    this.timedOut = options.timedOut ?? false;
+    this.missing = options.missing ?? false;
+  }
+}
+
+/** The parts of an authorization server that one client talks to. */
+export interface TokenEndpoint {
+  server: AuthorizationServerMetadata;
+  client: Client;
+  resource: string | undefined;
+  request: HttpRequest;
+}
+
+/** Longest lifetime that is believed, in seconds: a year. Longer ones are as good as none. */
+const MAX_LIFETIME_SECONDS = 31_536_000;
+
+/** Errors of RFC 6749 §5.2 that describe the moment, not the grant. */
+const PASSING_ERRORS = new Set([
+  'temporarily_unavailable',
+  'server_error',
+  'slow_down',
+  'rate_limit_exceeded',
+]);
+
+/**
+ * Exchanges the code in a callback URL for tokens, after `state` and `iss` have been checked (RFC 6749 §4.1.3,
+ * RFC 7636 §4.5, RFC 9207 §2.4).
+ * @throws {TokenEndpointError}
+ */
+export async function exchangeCode(
+  endpoint: TokenEndpoint,
+  callback: URL,
+  checks: { state: string; codeVerifier: string },
+): Promise<TokenSet> {
+  const { oidc, config } = await configure(endpoint);
+  return attempt(endpoint, () =>
+    oidc.authorizationCodeGrant(
+      config,
+      callback,
+      { expectedState: checks.state, pkceCodeVerifier: checks.codeVerifier },
+      resourceParameter(endpoint),
+    ),
+  );
+}
+
+/**
+ * Uses a refresh token once (RFC 6749 §6).
+ * @throws {TokenEndpointError}
+ */
+export async function refreshTokens(endpoint: TokenEndpoint, refreshToken: string): Promise<TokenSet> {
+  const { oidc, config } = await configure(endpoint);
+  return attempt(endpoint, () => oidc.refreshTokenGrant(config, refreshToken, resourceParameter(endpoint)));
+}
+
+/**
+ * Revokes a token (RFC 7009 §2.1).
+ * @throws {TokenEndpointError}
+ */
+export async function revokeToken(
+  endpoint: TokenEndpoint,
+  token: string,
+  hint: 'refresh_token' | 'access_token',
+): Promise<void> {
+  const { oidc, config } = await configure(endpoint);
+  try {
+    await oidc.tokenRevocation(config, token, { token_type_hint: hint });
+  } catch (error) {
+    throw endpointError(endpoint, error);
+  }
+}
+
+/** The authentication method: what registration answered, else what the server allows (RFC 7591 §2, RFC 8414 §2). */
+export function authenticationMethod(
+  client: Pick<Client, 'client_secret' | 'token_endpoint_auth_method'>,
+  supported: readonly string[] | undefined,
+): 'none' | 'client_secret_basic' | 'client_secret_post' {
+  if (client.client_secret === undefined) return 'none';
+  const known = ['client_secret_basic', 'client_secret_post'] as const;
+  return (
+    known.find((method) => method === client.token_endpoint_auth_method) ??
+    known.find((method) => supported?.includes(method)) ??
+    'client_secret_basic'
+  );
+}
+
+async function configure({ server, client, request }: TokenEndpoint) {
+  const oidc = await import('openid-client');
+  const secret = client.client_secret ?? '';
+  const authentication = {
+    none: () => oidc.None(),
+    client_secret_basic: () => oidc.ClientSecretBasic(secret),
+    client_secret_post: () => oidc.ClientSecretPost(secret),
+  }[authenticationMethod(client, server.token_endpoint_auth_methods_supported)]();
+  const metadata = Object.fromEntries(Object.entries(server).filter(([, value]) => value !== undefined));
+  const config = new oidc.Configuration(
+    { issuer: server.issuer, ...metadata },
+    client.client_id,
+    {},
+    authentication,
+  );
+  // Discovery and settings let http: pass on loopback only; see there.
+  if (isLoopbackHost(new URL(server.token_endpoint).hostname)) oidc.allowInsecureRequests(config);
+  config[oidc.customFetch] = async (url, { method, headers, body }) => {
+    const answer = await request(url, {
+      method,
+      headers: { ...headers },
+      ...(body === undefined || body === null ? {} : { body: String(body) }),
+    });
+    const revocation = url === server.revocation_endpoint;
+    const { status, json } = revocation
+      ? { status: answer.status, json: undefined }
+      : plainAnswer(answer.status, answer.text);
+    return new Response(revocation ? answer.text : JSON.stringify(json), {
+      status,
+      headers: { 'content-type': 'application/json' },
+    });
+  };
+  return { oidc, config };
+}
+
+/**
+ * Makes what deployed token endpoints answer into what RFC 6749 §5 says: errors sent with HTTP 200 become errors,
+ * lifetimes that make no sense are dropped, and an ID token is dropped unread, because nobody is identified here.
+ */
+function plainAnswer(status: number, text: string): { status: number; json: Record<string, unknown> } {
+  const missing = [404, 405, 410].includes(status);
+  const json = jsonOrUndefined(text);
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new TokenEndpointError(`it answered HTTP ${status} without a JSON object`, {
+      definite: false,
+      missing,
+    });
+  }
+  const { id_token: _, ...answer } = json as Record<string, unknown>;
+  if (typeof answer.error === 'string') {
+    if (status >= 500) throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false });
+    return { status: 400, json: answer };
+  }
+  if (status < 200 || status > 299) {
+    throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false, missing });
+  }
+  const lifetime = typeof answer.expires_in === 'string' ? Number(answer.expires_in) : answer.expires_in;
+  if (typeof lifetime === 'number' && lifetime > 0 && lifetime <= MAX_LIFETIME_SECONDS)
+    answer.expires_in = lifetime;
+  else delete answer.expires_in;
+  if (Array.isArray(answer.scope)) answer.scope = answer.scope.join(' ');
+  if (typeof answer.scope !== 'string') delete answer.scope;
+  if (typeof answer.refresh_token !== 'string' || answer.refresh_token === '') delete answer.refresh_token;
+  return { status: 200, json: answer };
+}
+
+interface Granted {
+  access_token: string;
+  token_type: string;
+  refresh_token?: string;
+  scope?: string;
+  expires_in?: number;
+}
+
+async function attempt(endpoint: TokenEndpoint, grant: () => Promise<Granted>): Promise<TokenSet> {
+  // Lifetimes count from before the request, so that a slow answer never makes a token look younger than it is.
+  const obtainedAt = Date.now();
+  let granted: Granted;
+  try {
+    granted = await grant();
+  } catch (error) {
+    throw endpointError(endpoint, error);
+  }
+  if (granted.token_type.toLowerCase() !== 'bearer' || !/^[\x21-\x7e]+$/.test(granted.access_token)) {
+    const message = `${hostOf(endpoint)} granted a token that is not a bearer token (RFC 6750).`;
+    throw new TokenEndpointError(message, { definite: true });
+  }
+  return {
+    accessToken: granted.access_token,
+    refreshToken: granted.refresh_token,
+    scope: granted.scope,
+    obtainedAt,
+    expiresAt: granted.expires_in === undefined ? undefined : obtainedAt + granted.expires_in * 1000,
+  };
+}
+
+function endpointError(endpoint: TokenEndpoint, error: unknown): unknown {
+  const host = hostOf(endpoint);
+  const chain = [error, (error as { cause?: unknown }).cause];
+  for (const link of chain) {
+    if (link instanceof TokenEndpointError) {
+      return new TokenEndpointError(`${host}: ${link.message}.`, {
+        definite: link.definite,
+        missing: link.missing,
+      });
+    }
+    if (link instanceof HttpFailure) {
+      return new TokenEndpointError(link.message, { definite: false, timedOut: link.code === 'timeout' });
+    }
+  }
+  const failure = error as { name?: string; code?: string; error?: unknown; error_description?: unknown };
+  if (failure.name === 'ResponseBodyError' && typeof failure.error === 'string') {
+    const description = foreignText(failure.error_description);
+    const oauthError = foreignText(failure.error);
+    return new TokenEndpointError(`${host} answered "${oauthError}"${description && ` (${description})`}.`, {
+      oauthError,
+      definite: !PASSING_ERRORS.has(failure.error),
+    });
+  }
+  if (typeof failure.code === 'string' && failure.code.startsWith('OAUTH_')) {
+    return new TokenEndpointError(
+      `The answer of ${host} is not valid: ${foreignText((error as Error).message)}.`,
+      {
+        oauthError: failure.code,
+        definite: true,
+      },
+    );
+  }
+  return error;
+}
+
+function resourceParameter({ resource }: TokenEndpoint): Record<string, string> {
+  return resource === undefined ? {} : { resource };
+}
+
+function hostOf({ server }: TokenEndpoint): string {
+  return new URL(server.token_endpoint).host;
+}

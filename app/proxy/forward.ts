@@ -1,0 +1,236 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { wasReused } from '../http-client.ts';
+import type { Logger } from '../log.ts';
+import { type AccessToken, RefreshUnavailable, type TokenSource } from '../oauth/session.ts';
+import { type ExchangeOutcome, exchange } from './exchange.ts';
+import { upwardHeaders } from './headers.ts';
+import { ClientGone, holdBody, type RequestBody } from './held-body.ts';
+import { type JsonRpcCall, type Refusal, readJsonRpc, refuseCall } from './refusals.ts';
+import type { UpstreamPaths } from './target.ts';
+
+/** What has happened to calls so far, for the status. */
+export interface CallCounters {
+  calls: number;
+  refused: number;
+  replayed: number;
+  failed: number;
+}
+
+export interface ForwardParts {
+  dispatcher: Dispatcher;
+  session: TokenSource;
+  paths: UpstreamPaths;
+  counters: CallCounters;
+  log: Logger;
+  /** Host of the upstream, for messages. */
+  upstreamHost: string;
+  apiKeyInUse: boolean;
+  notAuthenticatedStatus: 200 | 401;
+  loginUrl: () => string;
+  /** Waits for a login, if calls are to wait at all; see `LOGIN_WAIT_SECONDS`. */
+  waitForLogin: () => Promise<boolean>;
+}
+
+/** Repeating one of these has the effect of sending it once (RFC 9110 §9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/**
+ * Forwards one call: body, token, upstream, answer. A 401 has the token renewed and the call sent once more; what cannot
+ * be forwarded is refused in the form the caller understands.
+ * @param upstreamPath path and query at the upstream
+ */
+export async function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  upstreamPath: string,
+  parts: ForwardParts,
+): Promise<void> {
+  parts.counters.calls++;
+  try {
+    const body = await holdBody(request);
+    const refusal = await new Call(request, response, upstreamPath, body, parts).run();
+    if (refusal) {
+      parts.counters.refused++;
+      refuseCall(response, refusal, {
+        rpc: rpcOf(request, body),
+        wantsEventStream: wantsEventStream(request),
+        notAuthenticatedStatus: parts.notAuthenticatedStatus,
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof ClientGone)) throw error;
+  }
+}
+
+/** Whether a GET asks for an event stream, and so is an MCP call wherever it goes. */
+export function wantsEventStream({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && /\btext\/event-stream\b/i.test(headers.accept ?? '');
+}
+
+class Call {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #path: string;
+  readonly #body: RequestBody;
+  readonly #parts: ForwardParts;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    body: RequestBody,
+    parts: ForwardParts,
+  ) {
+    this.#request = request;
+    this.#response = response;
+    this.#path = path;
+    this.#body = body;
+    this.#parts = parts;
+  }
+
+  /** Runs the call to its end. Returns the refusal to answer with, when nothing was answered yet. */
+  async run(): Promise<Refusal | undefined> {
+    try {
+      return await this.#attempts();
+    } catch (error) {
+      if (!(error instanceof RefreshUnavailable)) throw error;
+      return {
+        code: 'refresh_unavailable',
+        status: 503,
+        message: `No new access token can be had for ${this.#parts.upstreamHost} right now; the login is kept, try again in a moment. (${error.message})`,
+        retryAfterSeconds: error.retryAfterSeconds,
+      };
+    }
+  }
+
+  async #attempts(): Promise<Refusal | undefined> {
+    const { session, counters } = this.#parts;
+    const pending = session.token();
+    let token = pending instanceof Promise ? await pending : pending;
+    let replayed = false;
+    let waited = false;
+    for (;;) {
+      const outcome = await this.#send(token);
+      if (outcome.kind === 'answered') {
+        if (token !== undefined || outcome.status < 400) session.accepted(token);
+        return undefined;
+      }
+      if (outcome.kind === 'failed') return this.#failure(outcome.error);
+      if (this.#response.destroyed) return undefined;
+      if (outcome.status === 403) {
+        session.challenged(outcome.challenge);
+        return this.#insufficientScope(outcome.challenge?.scope);
+      }
+      const renewed: AccessToken | undefined = await session.renew(token);
+      if (renewed && !replayed) {
+        if (this.#body.kind === 'streamed') return this.#tokenRenewed();
+        counters.replayed++;
+        replayed = true;
+        token = renewed;
+        continue;
+      }
+      session.challenged(outcome.challenge);
+      if (waited || !this.#mayWait() || !(await this.#parts.waitForLogin())) return this.#notAuthenticated();
+      waited = true;
+      replayed = false;
+      token = await session.token();
+    }
+  }
+
+  async #send(token: AccessToken | undefined): Promise<ExchangeOutcome> {
+    const first = await this.#sendOnce(token);
+    const safe = IDEMPOTENT.has(this.#request.method ?? '') || this.#body.kind === 'held';
+    // A kept connection may close just as a request leaves for it; the upstream has not seen that request.
+    if (first.kind !== 'failed' || !wasReused(first.error)) return first;
+    if (this.#body.kind === 'streamed' || !safe || this.#response.destroyed) return first;
+    return this.#sendOnce(token);
+  }
+
+  #sendOnce(token: AccessToken | undefined): Promise<ExchangeOutcome> {
+    const { dispatcher, paths, apiKeyInUse } = this.#parts;
+    const body = this.#body;
+    return exchange({
+      request: this.#request,
+      response: this.#response,
+      dispatcher,
+      paths,
+      options: {
+        origin: paths.origin,
+        path: this.#path,
+        method: this.#request.method ?? 'GET',
+        headers: upwardHeaders(this.#request.rawHeaders, {
+          accessToken: token?.value,
+          apiKeyInUse,
+          plainAnswer: wantsEventStream(this.#request),
+          contentLength: body.kind === 'streamed' ? body.length : undefined,
+        }),
+        body: body.kind === 'held' ? body.bytes : body.kind === 'streamed' ? body.stream() : null,
+      },
+    });
+  }
+
+  /** Only who waits for an answer may be kept waiting; clients give `server/discover` a few seconds only. */
+  #mayWait(): boolean {
+    const rpc = rpcOf(this.#request, this.#body);
+    if (rpc?.kind === 'request') return rpc.method !== 'server/discover';
+    return rpc?.kind === 'batch' && !rpc.methods.includes('server/discover');
+  }
+
+  #notAuthenticated(): Refusal {
+    const { upstreamHost, loginUrl } = this.#parts;
+    const url = loginUrl();
+    return {
+      code: 'not_authenticated',
+      status: 401,
+      message: `Open ${url} to log in to ${upstreamHost}, then reconnect this server.`,
+      loginUrl: url,
+    };
+  }
+
+  #insufficientScope(scope: string | undefined): Refusal {
+    const { upstreamHost, loginUrl } = this.#parts;
+    const url = loginUrl();
+    const wanted = scope && /^[\x21-\x7e ]{1,200}$/.test(scope) ? ` (${scope})` : '';
+    return {
+      code: 'insufficient_scope',
+      status: 403,
+      message: `Open ${url} to grant ${upstreamHost} the further access this call needs${wanted}, then try again.`,
+      loginUrl: url,
+    };
+  }
+
+  #tokenRenewed(): Refusal {
+    return {
+      code: 'token_renewed',
+      status: 503,
+      message:
+        'The access token was renewed while a body too large to be sent again was under way; send the call again.',
+      retryAfterSeconds: 0,
+    };
+  }
+
+  #failure(error: Error): Refusal | undefined {
+    if (this.#response.destroyed) return undefined;
+    const { upstreamHost, counters, log } = this.#parts;
+    counters.failed++;
+    const code = (error as { code?: unknown }).code;
+    const reason = typeof code === 'string' ? code : error.name;
+    log.warn('The upstream did not answer', { upstream: upstreamHost, reason });
+    return reason === 'UND_ERR_HEADERS_TIMEOUT'
+      ? {
+          code: 'upstream_timeout',
+          status: 504,
+          message: `${upstreamHost} did not answer in time; try again, or raise UPSTREAM_TIMEOUT_SECONDS.`,
+        }
+      : {
+          code: 'upstream_unreachable',
+          status: 502,
+          message: `${upstreamHost} cannot be reached (${reason}); check your network and UPSTREAM_MCP_URL, then try again.`,
+        };
+  }
+}
+
+function rpcOf(request: IncomingMessage, body: RequestBody): JsonRpcCall | undefined {
+  return request.method === 'POST' && body.kind === 'held' ? readJsonRpc(body.bytes) : undefined;
+}

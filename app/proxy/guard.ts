@@ -1,0 +1,142 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { addressClass } from '../address.ts';
+import type { Settings } from '../settings.ts';
+import type { Refusal } from './refusals.ts';
+
+/** Longest request target, in bytes. */
+export const MAX_TARGET_BYTES = 16 * 1024;
+
+type GuardSettings = Pick<Settings, 'bind' | 'proxyApiKey' | 'allowedHosts' | 'allowedOrigins'>;
+
+/** Decides who may talk to us. It looks at the head of a request only; no body has been read. */
+export interface Guard {
+  /** Host, Origin and target: the rules for every request. */
+  judge(request: IncomingMessage): Refusal | undefined;
+  /** Whether a browser sends this on behalf of another site; for requests that change the login. */
+  judgeSite(request: IncomingMessage): Refusal | undefined;
+  /** The API key of a request that will be proxied. */
+  judgeKey(request: IncomingMessage): Refusal | undefined;
+  /** The API key of any other request: asked for from peers that are not on this machine. */
+  judgeKeyOfPeer(request: IncomingMessage): Refusal | undefined;
+  /** Headers that let an allowed web origin read the answer (Fetch standard, CORS protocol); else `undefined`. */
+  corsHeaders(request: IncomingMessage): OutgoingHttpHeaders | undefined;
+}
+
+const REFUSALS = {
+  badTarget: {
+    code: 'bad_request',
+    status: 400,
+    message: 'The request target is not a path; send it like /mcp.',
+  },
+  longTarget: {
+    code: 'too_large',
+    status: 431,
+    message: 'The request target is longer than 16 KiB; shorten the URL.',
+  },
+  host: {
+    code: 'forbidden_host',
+    status: 421,
+    message:
+      'This Host is not served here; use 127.0.0.1 or localhost with the right port, or name it in ALLOWED_HOSTS.',
+  },
+  origin: {
+    code: 'forbidden_origin',
+    status: 403,
+    message: 'Calls from this web origin are refused; if you trust it, name it in ALLOWED_ORIGINS.',
+  },
+  site: {
+    code: 'cross_site',
+    status: 403,
+    message: 'Another web site may not log you in or out; open the address in a browser tab of its own.',
+  },
+  key: {
+    code: 'invalid_api_key',
+    status: 401,
+    message: 'The API key is missing or wrong; send PROXY_API_KEY as "Authorization: Bearer" or "X-Api-Key".',
+  },
+} as const satisfies Record<string, Refusal>;
+
+/**
+ * Builds the guard of a listener.
+ * @param port the port that is really listened on
+ */
+export function createGuard(settings: GuardSettings, port: number): Guard {
+  const hosts = allowedHosts(settings, port);
+  const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
+  const origins = new Set(settings.allowedOrigins);
+  const judgeKey = keyJudge(settings.proxyApiKey);
+  return {
+    judge: (request) => {
+      const target = request.url ?? '';
+      if (target.length > MAX_TARGET_BYTES) return REFUSALS.longTarget;
+      if (!target.startsWith('/')) return REFUSALS.badTarget;
+      const { host, origin } = request.headers;
+      if (host === undefined || !hosts.has(host.toLowerCase()) || repeats(request.rawHeaders, 'host'))
+        return REFUSALS.host;
+      if (origin !== undefined && !ownOrigins.has(origin) && !origins.has(origin)) return REFUSALS.origin;
+      return undefined;
+    },
+    judgeSite: ({ headers }) => {
+      const site = headers['sec-fetch-site'];
+      return site === undefined || site === 'none' || site === 'same-origin' ? undefined : REFUSALS.site;
+    },
+    judgeKey,
+    judgeKeyOfPeer: (request) =>
+      addressClass(request.socket.remoteAddress ?? '0.0.0.0') === 'loopback' ? undefined : judgeKey(request),
+    corsHeaders: ({ method, headers }) => {
+      const { origin } = headers;
+      if (origin === undefined || !origins.has(origin)) return undefined;
+      const answer: OutgoingHttpHeaders = {
+        'access-control-allow-origin': origin,
+        'access-control-expose-headers': 'Mcp-Session-Id, Mcp-Protocol-Version, Retry-After',
+        vary: 'Origin',
+      };
+      const asked = headers['access-control-request-headers'];
+      if (method === 'OPTIONS' && headers['access-control-request-method'] !== undefined) {
+        answer['access-control-allow-methods'] = 'GET, POST, DELETE, OPTIONS';
+        answer['access-control-max-age'] = '600';
+        if (asked !== undefined) answer['access-control-allow-headers'] = asked;
+      }
+      return answer;
+    },
+  };
+}
+
+/** Exact names only: a name that resolves to this machine is how DNS rebinding gets in. */
+function allowedHosts({ bind, allowedHosts: further }: GuardSettings, port: number): Set<string> {
+  const names = new Set(['localhost', '127.0.0.1', '[::1]']);
+  if (addressClass(bind) !== 'unspecified') names.add(bind.includes(':') ? `[${bind}]` : bind);
+  const local = [...names].flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
+  // A name without a port stands for the default one of whatever is in front, and for ours.
+  return new Set([
+    ...local,
+    ...further.flatMap((name) => (/:\d+$/.test(name) ? [name] : [name, `${name}:${port}`])),
+  ]);
+}
+
+function repeats(rawHeaders: readonly string[], name: string): boolean {
+  let seen = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) seen++;
+  }
+  return seen > 1;
+}
+
+function keyJudge(key: string | undefined): Guard['judgeKey'] {
+  if (key === undefined) return () => undefined;
+  const expected = digest(key);
+  // Digests have one length, so that the comparison takes the same time whatever was sent.
+  const matches = (sent: string) => timingSafeEqual(digest(sent), expected);
+  return ({ headers }) => {
+    const bearer = /^Bearer +([^ ]+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+    const plain = headers['x-api-key'];
+    const ofBearer = matches(bearer);
+    const ofPlain = matches(typeof plain === 'string' ? plain : '');
+    return ofBearer || ofPlain ? undefined : REFUSALS.key;
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

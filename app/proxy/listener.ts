@@ -1,0 +1,244 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Logger } from '../log.ts';
+import type { Settings } from '../settings.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { type Refusal, refusalBody, refuse } from './refusals.ts';
+import { parseTarget, type Target } from './target.ts';
+
+/** Largest request head, in bytes. */
+const MAX_HEAD_BYTES = 64 * 1024;
+/** A client's idle connection is kept for so long, in milliseconds. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** Answers one request that the guard has let in. */
+export type Handler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+) => void | Promise<void>;
+
+/** What stands behind a path: the handler, and which further rules of the guard apply to it. */
+export interface Route {
+  readonly handle: Handler;
+  /** `key`: proxied, so the API key is asked for; `site`: changes the login, so other sites may not; `open`: anyone. */
+  readonly rule: 'key' | 'site' | 'peer' | 'open';
+}
+
+export interface ListenerOptions {
+  settings: Pick<Settings, 'bind' | 'port' | 'proxyApiKey' | 'allowedHosts' | 'allowedOrigins'>;
+  log: Logger;
+  /** Finds the route of a request; there always is one, because what is not local is proxied. */
+  route: (request: IncomingMessage, target: Target) => Route;
+}
+
+/** A local HTTP server with the guard at its door. */
+export interface Listener {
+  /** The port that is listened on, also when port 0 was asked for. */
+  readonly port: number;
+  /** Stops accepting, lets requests in flight finish for at most so many milliseconds, and ends the rest. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Opens the local HTTP server.
+ * @throws the system error, e.g. `EADDRINUSE`, when the port cannot be had
+ */
+export async function listen({ settings, log, route }: ListenerOptions): Promise<Listener> {
+  let guard: Guard | undefined;
+  const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // A body may take as long as it takes; the head has Node's own limit of a minute.
+    requestTimeout: 0,
+    // The guard answers a missing Host in our own words.
+    requireHostHeader: false,
+  });
+  const connections = new Connections(server);
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (guard) answer(request, response, { guard, log, route });
+  });
+  server.on('clientError', answerBrokenRequest);
+  const port = await bind(server, settings.port, settings.bind);
+  guard = createGuard(settings, port);
+  return { port, close: (graceMs) => close(server, connections, graceMs) };
+}
+
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { guard, log, route }: { guard: Guard; log: Logger; route: ListenerOptions['route'] },
+): void {
+  const started = performance.now();
+  response.once('close', () => {
+    log.debug('request', {
+      method: request.method,
+      path: request.url?.split('?', 1)[0],
+      rpc: methodName(request.headers['mcp-method']),
+      status: response.headersSent ? response.statusCode : undefined,
+      ms: Math.round(performance.now() - started),
+      complete: response.writableFinished,
+    });
+  });
+  const refused = guard.judge(request);
+  if (refused) {
+    log.warn('Request refused', { code: refused.code, method: request.method });
+    refuse(response, refused);
+    return;
+  }
+  const cors = guard.corsHeaders(request);
+  if (cors) {
+    addHeaders(response, cors);
+    if ('access-control-allow-methods' in cors) {
+      response.writeHead(204).end();
+      return;
+    }
+  }
+  const target = parseTarget(request.url ?? '/');
+  if ('code' in target) {
+    refuse(response, target);
+    return;
+  }
+  const { handle, rule } = route(request, target);
+  const refusal = judgeRoute(guard, rule, request);
+  if (refusal) {
+    log.warn('Request refused', { code: refusal.code, method: request.method });
+    refuse(response, refusal);
+    return;
+  }
+  run(handle, request, response, target, log);
+}
+
+function judgeRoute(guard: Guard, rule: Route['rule'], request: IncomingMessage): Refusal | undefined {
+  switch (rule) {
+    case 'key':
+      return guard.judgeKey(request);
+    case 'site':
+      return guard.judgeSite(request) ?? guard.judgeKeyOfPeer(request);
+    case 'peer':
+      return guard.judgeKeyOfPeer(request);
+    case 'open':
+      return undefined;
+  }
+}
+
+async function run(
+  handle: Handler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+  log: Logger,
+): Promise<void> {
+  try {
+    await handle(request, response, target);
+  } catch (error) {
+    log.error('A request failed for an unknown reason', {
+      error: error instanceof Error ? error.stack : String(error),
+    });
+    if (response.headersSent) response.destroy();
+    else
+      refuse(response, {
+        code: 'bad_request',
+        status: 500,
+        message: 'Something went wrong here; look at the log.',
+      });
+  }
+}
+
+/** Sees to it that these headers are part of whatever head is written later, also of one that is forwarded. */
+function addHeaders(response: ServerResponse, headers: Record<string, unknown>): void {
+  const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
+  response.writeHead = ((status: number, ...rest: unknown[]) => {
+    const given = rest.at(-1);
+    const reason = typeof rest[0] === 'string' ? [rest[0]] : [];
+    const merged = Array.isArray(given)
+      ? [...given, ...Object.entries(headers).flat()]
+      : { ...(given as object), ...headers };
+    return writeHead(status, ...reason, merged);
+  }) as ServerResponse['writeHead'];
+}
+
+/** The name in `Mcp-Method` (MCP 2026-07-28): a short word, or it is not logged. */
+function methodName(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w/$.-]{1,64}$/.test(header) ? header : undefined;
+}
+
+/** What Node's parser could not read: answered on the bare socket, because there is no response object. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refusal: Refusal =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? {
+          code: 'too_large',
+          status: 431,
+          message: 'The request headers are longer than 64 KiB; send fewer or shorter ones.',
+        }
+      : {
+          code: 'bad_request',
+          status: 400,
+          message: 'The request is not valid HTTP/1.1; correct it and send it again.',
+        };
+  const body = JSON.stringify(refusalBody(refusal));
+  const reason = refusal.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
+  socket.end(
+    `HTTP/1.1 ${refusal.status} ${reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function bind(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host }, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+/**
+ * The connections of a server, with the number of requests in flight on each. Node's own `closeIdleConnections` spares
+ * connections that have not sent anything yet, and would let an idle client hold the end up.
+ */
+class Connections {
+  readonly #inFlight = new Map<Socket, number>();
+  #closing = false;
+
+  constructor(server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.#inFlight.set(socket, 0);
+      socket.once('close', () => this.#inFlight.delete(socket));
+    });
+    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      this.#count(socket, 1);
+      response.once('close', () => this.#count(socket, -1));
+    });
+  }
+
+  /** Ends what is idle now, and the rest as soon as its requests are answered. */
+  closeWhenIdle(): void {
+    this.#closing = true;
+    for (const [socket, requests] of this.#inFlight) if (requests === 0) socket.destroy();
+  }
+
+  #count(socket: Socket, change: 1 | -1): void {
+    const before = this.#inFlight.get(socket);
+    if (before === undefined) return;
+    this.#inFlight.set(socket, before + change);
+    // The end of the answer is still on its way to the client.
+    if (this.#closing && before + change === 0) socket.destroySoon();
+  }
+}
+
+function close(server: Server, connections: Connections, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    connections.closeWhenIdle();
+  });
+}

@@ -1,0 +1,111 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import lockfile from 'proper-lockfile';
+import { fileError, systemCode } from './file-errors.ts';
+import { accountHash } from './item-name.ts';
+import { SecretStoreError } from './secret-store.ts';
+
+/** A holder that gave no sign of life for so long is taken for dead. */
+const STALE_MS = 5_000;
+const UPDATE_MS = 1_000;
+const WAIT_MS = 20_000;
+const FIRST_RETRY_MS = 20;
+const LONGEST_RETRY_MS = 500;
+
+/** The end of the line in front of each lock file, so that callers of one process take turns without polling. */
+const lines = new Map<string, Promise<void>>();
+
+/**
+ * Runs `fn` while no other holder of the same lock runs, in this process or another. The lock of a process that died
+ * is taken over after 5 s without a sign of life.
+ *
+ * @param lockFolder the store's `lockFolder`, created when missing; `undefined` runs `fn` at once
+ * @param account what is locked; any text
+ * @param signal ends the waiting, not `fn`: rejects with the signal's reason
+ * @param waitMs longest wait for the lock, in milliseconds
+ * @returns what `fn` returns; rejects as `fn` does
+ * @throws {SecretStoreError} `locked` when the lock was busy for all of `waitMs`, `unavailable` when the folder cannot be used
+ */
+export async function withLock<T>(
+  lockFolder: string | undefined,
+  account: string,
+  signal: AbortSignal | undefined,
+  fn: () => Promise<T>,
+  waitMs: number = WAIT_MS,
+): Promise<T> {
+  signal?.throwIfAborted();
+  if (lockFolder === undefined) return fn();
+  const file = join(lockFolder, accountHash(account));
+  const limit = AbortSignal.timeout(waitMs);
+  const giveUp = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+
+  const before = lines.get(file) ?? Promise.resolve();
+  let endTurn = () => {};
+  const turn = new Promise<void>((resolve) => {
+    endTurn = resolve;
+  });
+  const upToHere = before.then(() => turn);
+  lines.set(file, upToHere);
+  try {
+    const release = await acquire(lockFolder, file, before, giveUp).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      if (limit.aborted) throw busy(error);
+      throw fileError(lockFolder, error);
+    });
+    try {
+      return await fn();
+    } finally {
+      // Rejects when the lock was lost (this process slept too long): then it is another's to release.
+      await release().catch(() => undefined);
+    }
+  } finally {
+    endTurn();
+    if (lines.get(file) === upToHere) lines.delete(file);
+  }
+}
+
+async function acquire(
+  lockFolder: string,
+  file: string,
+  before: Promise<void>,
+  giveUp: AbortSignal,
+): Promise<() => Promise<void>> {
+  await unlessAborted(before, giveUp);
+  await mkdir(lockFolder, { recursive: true, mode: 0o700 });
+  for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 1.5, LONGEST_RETRY_MS)) {
+    try {
+      return await lockfile.lock(file, {
+        realpath: false,
+        stale: STALE_MS,
+        update: UPDATE_MS,
+        // The default throws out of a timer. The work under way is past stopping; the release finds out.
+        onCompromised: () => undefined,
+      });
+    } catch (error) {
+      if (systemCode(error) !== 'ELOCKED') throw error;
+    }
+    // Waiters that woke together would collide for ever without the random part.
+    await delay(pause * (0.5 + Math.random()), undefined, { signal: giveUp });
+  }
+}
+
+function busy(cause: unknown): SecretStoreError {
+  return new SecretStoreError(
+    'locked',
+    'Another process has been working on this login for too long. Try again, or end the other MCP Auth Proxy.',
+    { cause },
+  );
+}
+
+function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, reject);
+  });
+}

@@ -1,0 +1,178 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { withLock } from '../../../app/store/lock.ts';
+import { createWorkers, type Workers } from '../../support/worker.ts';
+
+let workers: Workers;
+let folder: string;
+beforeAll(async () => {
+  workers = await createWorkers();
+});
+afterAll(() => workers.remove());
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'locks-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Takes the lock in this process until `release` is called. */
+async function hold(account: string): Promise<{ release: () => Promise<void> }> {
+  let end = () => {};
+  let finished: Promise<void> = Promise.resolve();
+  await new Promise<void>((held) => {
+    finished = withLock(folder, account, undefined, () => {
+      held();
+      return new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    });
+  });
+  return {
+    release: () => {
+      end();
+      return finished;
+    },
+  };
+}
+
+describe('withLock', () => {
+  it('runs at once without a folder, even inside itself', async () => {
+    const inner = () => withLock(undefined, 'a', undefined, async () => 'done');
+    expect(await withLock(undefined, 'a', undefined, inner)).toBe('done');
+  });
+
+  it('lets callers of one process take turns in their order', async () => {
+    const events: string[] = [];
+    const work = (name: string) =>
+      withLock(folder, 'a', undefined, async () => {
+        events.push(`in ${name}`);
+        await readdir(folder);
+        events.push(`out ${name}`);
+      });
+    await Promise.all(['1', '2', '3'].map(work));
+    expect(events).toEqual(['in 1', 'out 1', 'in 2', 'out 2', 'in 3', 'out 3']);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('does not let accounts wait for each other', async () => {
+    const holder = await hold('a');
+    expect(await withLock(folder, 'b', undefined, async () => 'free')).toBe('free');
+    await holder.release();
+  });
+
+  it('makes its folder, with names that tell nothing', async () => {
+    const below = join(folder, 'not', 'there');
+    const names = await withLock(below, 'https://h/../secret', undefined, () => readdir(below));
+    expect(names).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.lock$/)]);
+  });
+
+  it('passes errors on and frees the lock', async () => {
+    const failure = new Error('of the work');
+    const failing = withLock(folder, 'a', undefined, () => Promise.reject(failure));
+    await expect(failing).rejects.toBe(failure);
+    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
+  });
+
+  it('keeps processes apart', async () => {
+    const log = join(folder, 'log');
+    const request = {
+      task: 'take turns',
+      folder: join(folder, 'locks'),
+      account: 'a',
+      log,
+      times: 8,
+    } as const;
+    const all = [workers.start(), workers.start(), workers.start()];
+    expect(await Promise.all(all.map((worker) => worker.ask(request)))).toEqual(['done', 'done', 'done']);
+    const lines = (await readFile(log, 'utf8')).trim().split('\n');
+    expect(lines).toHaveLength(48);
+    for (let at = 0; at < lines.length; at += 2) {
+      expect(lines[at + 1]).toBe(lines[at]?.replace('in', 'out'));
+    }
+  });
+
+  it('waits for another process to finish', async () => {
+    const worker = workers.start();
+    expect(await worker.ask({ task: 'hold', folder, account: 'a' })).toBe('held');
+    const events: string[] = [];
+    const waiting = withLock(folder, 'a', undefined, async () => events.push('mine'));
+    await expect(withLock(folder, 'a', undefined, async () => {}, 100)).rejects.toMatchObject({
+      code: 'locked',
+    });
+    events.push('released');
+    await worker.ask({ task: 'release' });
+    await waiting;
+    expect(events).toEqual(['released', 'mine']);
+  });
+
+  it('takes over from a process that was killed', async () => {
+    const worker = workers.start();
+    await worker.ask({ task: 'hold', folder, account: 'a' });
+    await worker.end('SIGKILL');
+    expect(await readdir(folder)).toHaveLength(1);
+    expect(await withLock(folder, 'a', undefined, async () => 'taken over')).toBe('taken over');
+  });
+
+  it('gives up after its time with an error that says what to do', async () => {
+    const holder = await hold('a');
+    await expect(withLock(folder, 'a', undefined, async () => {}, 50)).rejects.toMatchObject({
+      name: 'SecretStoreError',
+      code: 'locked',
+      message: expect.stringContaining('Try again'),
+    });
+    await holder.release();
+    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
+  });
+
+  it('stops waiting when it is aborted, without losing its place to those behind', async () => {
+    const holder = await hold('a');
+    const events: string[] = [];
+    const abort = new AbortController();
+    const aborted = withLock(folder, 'a', abort.signal, async () => events.push('aborted'));
+    const behind = withLock(folder, 'a', undefined, async () => events.push('behind'));
+    const reason = new Error('closing');
+    abort.abort(reason);
+    await expect(aborted).rejects.toBe(reason);
+    expect(events).toEqual([]);
+    await holder.release();
+    await behind;
+    expect(events).toEqual(['behind']);
+  });
+
+  it('stops waiting for another process when it is aborted', async () => {
+    const worker = workers.start();
+    await worker.ask({ task: 'hold', folder, account: 'a' });
+    const abort = new AbortController();
+    const aborted = withLock(folder, 'a', abort.signal, async () => {});
+    abort.abort();
+    await expect(aborted).rejects.toBe(abort.signal.reason);
+    await worker.ask({ task: 'release' });
+  });
+
+  it('does not start when it is aborted already', async () => {
+    const signal = AbortSignal.abort();
+    await expect(withLock(undefined, 'a', signal, async () => {})).rejects.toBe(signal.reason);
+  });
+
+  it('lets the work end when the lock is lost', async () => {
+    const result = await withLock(folder, 'a', undefined, async () => {
+      for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
+      // The holder looks after its lock once a second and tells nobody: there is no event to wait for.
+      await delay(1_500);
+      return 'done';
+    });
+    expect(result).toBe('done');
+    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
+  });
+
+  it('says where it cannot put its lock', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    await expect(withLock(join(file, 'locks'), 'a', undefined, async () => {})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(join(file, 'locks')),
+    });
+  });
+});
