@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { checkServiceName } from './item-name.ts';
 import { runCommand } from './run-command.ts';
 import { type SecretStore, SecretStoreError } from './secret-store.ts';
@@ -23,7 +24,6 @@ type SecretTool = (args: readonly string[], input?: string) => Promise<Answer>;
 const LONGEST_SECRET = 8191;
 /** Exit code when nothing matches, and when something went wrong, which standard error then tells. */
 const NOT_FOUND = 1;
-const PROBE_ITEM = 'probe';
 
 /**
  * The Secret Service of the desktop (GNOME Keyring, KWallet, KeePassXC) through `secret-tool` of libsecret. A secret is
@@ -56,11 +56,13 @@ export async function isSecretServiceUsable(
 ): Promise<boolean> {
   const { DISPLAY, WAYLAND_DISPLAY } = options.env ?? process.env;
   const keeper = createKeeper({ ...options, timeoutMs });
+  // No account's item has such a name, and no other process that asks the same.
+  const name = `#probe-${randomUUID()}`;
   try {
-    await keeper.read(PROBE_ITEM);
+    await keeper.read(name);
     if (DISPLAY === undefined && WAYLAND_DISPLAY === undefined) {
-      await keeper.write(PROBE_ITEM, 'no secret');
-      await keeper.remove(PROBE_ITEM);
+      await keeper.write(name, 'no secret');
+      await keeper.remove(name);
     }
     return true;
   } catch (error) {
@@ -74,19 +76,28 @@ function createKeeper(options: SecretServiceStoreOptions): ItemKeeper {
   const secretTool = createSecretTool(options);
   const attributes = (name: string) => ['--', 'service', service, 'account', name];
 
+  const lookUp = (name: string) => secretTool(['lookup', ...attributes(name)]);
+
   /** Also finds items of a locked keyring, which `lookup` and `clear` pass over in silence. */
-  async function exists(name: string): Promise<boolean> {
+  async function search(name: string): Promise<'none' | 'locked' | 'open'> {
     const found = await secretTool(['search', '--all', ...attributes(name)]);
-    if (found.stdout === '' && (found.fault !== undefined || found.code !== 0)) throw failure(found.fault);
-    return found.stdout !== '';
+    if (found.stdout !== '') return found.fault === undefined ? 'open' : 'locked';
+    if (found.fault !== undefined || found.code !== 0) throw failure(found.fault);
+    return 'none';
   }
 
   async function read(name: string): Promise<string | undefined> {
-    const found = await secretTool(['lookup', ...attributes(name)]);
+    let found = await lookUp(name);
+    if (found.code === NOT_FOUND && found.fault === undefined) {
+      const state = await search(name);
+      if (state === 'none') return undefined;
+      if (state === 'locked') throw locked();
+      // Another process stored it just now.
+      found = await lookUp(name);
+    }
     if (found.fault !== undefined || found.code > NOT_FOUND) throw failure(found.fault);
-    if (found.code === 0) return found.stdout;
-    if (await exists(name)) throw locked();
-    return undefined;
+    if (found.code === NOT_FOUND) throw locked();
+    return found.stdout;
   }
 
   return {
@@ -104,7 +115,7 @@ function createKeeper(options: SecretServiceStoreOptions): ItemKeeper {
     async remove(name) {
       const cleared = await secretTool(['clear', ...attributes(name)]);
       if (cleared.fault !== undefined || cleared.code > NOT_FOUND) throw failure(cleared.fault);
-      if (await exists(name)) throw locked();
+      if ((await search(name)) !== 'none') throw locked();
     },
   };
 }

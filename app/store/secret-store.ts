@@ -28,7 +28,8 @@ export interface SecretStore {
 
 /**
  * Why a store operation failed:
- * - `locked`: the store is locked or cannot ask right now; what it holds is still there. Try again later.
+ * - `locked`: the store is locked, cannot ask right now or is busy with another process; what it holds is still there.
+ *   Try again later.
  * - `denied`: a person or a policy refused. Do not try again by oneself.
  * - `corrupt`: the item is there and cannot be read (damaged, another key, written by something else).
  * - `unavailable`: the store itself is missing or broken (no command, no bus, disk full, read-only).

@@ -54,11 +54,6 @@ export function createSplitStore(options: SplitStoreOptions): SecretStore {
   const queue = createQueue();
   const swept = new Set<string>();
 
-  /** Keeps two processes from writing parts of one generation at once; not the lock a session holds on the account. */
-  function exclusive<T>(account: string, task: () => Promise<T>): Promise<T> {
-    return queue(() => withLock(lockFolder, `${kind}\n${service}\n${account}`, undefined, task));
-  }
-
   async function readParts(name: string, head: Head & { form: 'parts' }): Promise<string | undefined> {
     let base64 = '';
     for (let number = 1; number <= head.count; number++) {
@@ -130,6 +125,23 @@ export function createSplitStore(options: SplitStoreOptions): SecretStore {
     }
   }
 
+  /** One change of an item at a time, here and in other processes; what fails half-way may leave parts behind. */
+  function change(account: string, task: (name: string, old: Head) => Promise<void>): Promise<void> {
+    const name = itemName(account);
+    // Not the lock a session holds on the account while it calls.
+    const lock = `${kind}\n${service}\n${account}`;
+    const work = async () => {
+      const old = await readHead(name);
+      try {
+        await task(name, old);
+      } catch (error) {
+        swept.delete(name);
+        throw error;
+      }
+    };
+    return queue(() => withLock(lockFolder, lock, undefined, work));
+  }
+
   async function replace(name: string, value: string, old: Head): Promise<void> {
     const base64 = Buffer.from(value, 'utf8').toString('base64');
     if (PREFIX.length + base64.length <= keeper.capacity(name)) {
@@ -138,8 +150,6 @@ export function createSplitStore(options: SplitStoreOptions): SecretStore {
     }
     const generation = old.form === 'parts' && old.generation === 'a' ? 'b' : 'a';
     const parts = cut(name, generation, base64);
-    // Until all of this is done, a failure leaves parts behind that no head names.
-    swept.delete(name);
     for (const [index, part] of parts.entries()) {
       await keeper.write(partName(name, generation, index + 1), PREFIX + part);
     }
@@ -164,20 +174,15 @@ export function createSplitStore(options: SplitStoreOptions): SecretStore {
     description,
     lockFolder,
     get: (account) => queue(() => get(itemName(account))),
-    set(account, value) {
-      const name = itemName(account);
-      return exclusive(account, async () => replace(name, value, await readHead(name)));
-    },
-    delete(account) {
-      const name = itemName(account);
-      return exclusive(account, async () => {
-        const old = await readHead(name);
-        swept.delete(name);
+    set: (account, value) => change(account, (name, old) => replace(name, value, old)),
+    delete: (account) =>
+      change(account, async (name, old) => {
         // The head goes first: as long as it is there, so is everything it names.
         await keeper.remove(name);
+        // Another process may have failed to remove parts: a log-out leaves none.
+        swept.delete(name);
         await removeOldParts(name, old);
-      });
-    },
+      }),
   };
 }
 
