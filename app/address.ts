@@ -38,7 +38,12 @@ const RANGES: ReadonlyArray<readonly [AddressClass, ReadonlyArray<readonly [stri
       ['240.0.0.0', 4],
       ['fc00::', 7],
       ['ff00::', 8],
+      ['fec0::', 10],
+      // Ways into IPv4 that nobody serves from: IPv4-compatible, local NAT64, Teredo, 6to4.
+      ['::', 96],
       ['64:ff9b:1::', 48],
+      ['2001::', 32],
+      ['2002::', 16],
     ],
   ],
 ];
@@ -51,10 +56,11 @@ const LISTS = RANGES.map(([name, subnets]) => {
 
 /**
  * Classifies an IP address. IPv4-mapped and NAT64 IPv6 addresses count as the IPv4 address inside them.
- * @param address an IPv4 or IPv6 literal without brackets
+ * @param address an IPv4 or IPv6 literal without brackets; a zone (`%eth0`) is ignored
  */
 export function addressClass(address: string): AddressClass {
-  const plain = embeddedIpv4(address) ?? address;
+  const [unzoned = ''] = address.split('%', 1);
+  const plain = embeddedIpv4(unzoned) ?? unzoned;
   for (const [name, list] of LISTS) if (list.check(plain, familyOf(plain))) return name;
   return 'public';
 }
@@ -78,7 +84,7 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
 function embeddedIpv4(address: string): string | undefined {
   if (!address.includes(':')) return undefined;
   // The URL parser writes every IPv6 address in one canonical form, with the mapped part in hexadecimal.
-  const canonical = unbracket(new URL(`http://[${address.split('%')[0]}]`).hostname);
+  const canonical = unbracket(new URL(`http://[${address}]`).hostname);
   const groups = /^(?:::ffff:|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical);
   if (groups?.[1] === undefined || groups[2] === undefined) return undefined;
   const [high, low] = [Number.parseInt(groups[1], 16), Number.parseInt(groups[2], 16)];

@@ -47,10 +47,10 @@ export interface BrokerOptions {
 }
 
 /**
- * One upstream with its login, its tokens and its local listener. Emits `state` whenever {@link Broker.status} may say
- * something new. Brokers in one process share nothing but the process and its log.
+ * One upstream with its login, its tokens and its local listener. Emits `listening` once the port is there, and `state`
+ * whenever {@link Broker.status} may say something new. Brokers in one process share nothing but the process and its log.
  */
-export class Broker extends EventEmitter<{ state: [] }> {
+export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   readonly settings: Settings;
   readonly #options: BrokerOptions;
   readonly #startedAt = Date.now();
@@ -110,6 +110,7 @@ export class Broker extends EventEmitter<{ state: [] }> {
           },
         },
     });
+    this.emit('listening');
     try {
       const { session } = await this.#assembled();
       await session.load();

@@ -1,10 +1,11 @@
+import { channel } from 'node:diagnostics_channel';
 import { lookup as systemLookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { rootCertificates } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
 import { type AddressClass, addressClass, isLoopbackHost, unbracket } from './address.ts';
-import { HttpFailure, type HttpRequest } from './oauth/http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest } from './oauth/http.ts';
 import type { Settings } from './settings.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -25,8 +26,27 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
-/** Opens a broker's connection pools by its settings (time-outs, further CAs, proxy, address rules). */
-export function createHttpClient(settings: Settings): HttpClient {
+/** The settings that connections depend on. */
+export type HttpSettings = Pick<
+  Settings,
+  | 'upstreamMcpUrl'
+  | 'authorizationEndpoint'
+  | 'tokenEndpoint'
+  | 'issuer'
+  | 'upstreamTimeoutSeconds'
+  | 'extraCaCerts'
+  | 'httpsProxy'
+  | 'noProxy'
+>;
+
+/**
+ * Opens a broker's connection pools by its settings (time-outs, further CAs, proxy, address rules).
+ * @param limits.answerTimeoutMs how long {@link HttpClient.request} waits for a whole answer
+ */
+export function createHttpClient(
+  settings: HttpSettings,
+  { answerTimeoutMs = ANSWER_TIMEOUT_MS }: { answerTimeoutMs?: number } = {},
+): HttpClient {
   const tls = settings.extraCaCerts ? { ca: certificateAuthorities(settings.extraCaCerts) } : {};
   const common = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -34,15 +54,16 @@ export function createHttpClient(settings: Settings): HttpClient {
     keepAliveTimeout: 30_000,
     // An upstream's own hint (`Keep-Alive: timeout=`) is honoured up to here.
     keepAliveMaxTimeout: 300_000,
+    factory: createPool,
   };
   const dispatcher = (options: Agent.Options, connect: buildConnector.BuildOptions): Dispatcher =>
     settings.httpsProxy === undefined
-      ? new Agent({ ...options, connect: noteBytesRead(buildConnector(connect)) })
+      ? new Agent({ ...options, connect })
       : new EnvHttpProxyAgent({
           ...options,
           httpProxy: settings.httpsProxy,
           httpsProxy: settings.httpsProxy,
-          noProxy: [settings.noProxy, 'localhost,127.0.0.1,[::1]'].filter(Boolean).join(','),
+          noProxy: withoutProxy(settings.noProxy),
           requestTls: tls,
           proxyTls: tls,
           connect,
@@ -53,12 +74,13 @@ export function createHttpClient(settings: Settings): HttpClient {
   );
   const addresses = addressRule(settings);
   const authorization = dispatcher(
-    { ...common, headersTimeout: ANSWER_TIMEOUT_MS, maxResponseSize: MAX_BODY_BYTES },
+    { ...common, headersTimeout: answerTimeoutMs, maxResponseSize: MAX_BODY_BYTES },
     { ...tls, timeout: CONNECT_TIMEOUT_MS, lookup: addresses.lookup } as buildConnector.BuildOptions,
   );
   return {
     upstream,
-    request: (url, options) => requestOnce(authorization, addresses, url, options),
+    request: (url, options) =>
+      requestOnce({ dispatcher: authorization, addresses, answerTimeoutMs }, url, options),
     close: async () => {
       await Promise.all([upstream.destroy(), authorization.destroy()]);
     },
@@ -72,25 +94,53 @@ function certificateAuthorities(file: string): string[] {
   return [...rootCertificates, ...files.map((name) => readFileSync(name, 'utf8'))];
 }
 
-/**
- * Whether a failed request met a connection that had already served others. Only the socket knows, and undici hands
- * out the socket's own error object: so the count of bytes read is noted on it.
- */
-export function wasReused(error: Error): boolean {
-  const noted = bytesReadAt.get(error) ?? (error as { socket?: { bytesRead?: number } }).socket?.bytesRead;
-  return noted !== undefined && noted > 0;
+/** Hosts that are reached directly. undici knows `*` only where it stands alone. */
+function withoutProxy(noProxy = ''): string {
+  const entries = noProxy.split(/[,\s]+/).filter((entry) => entry !== '');
+  return entries.includes('*') ? '*' : [...entries, 'localhost', '127.0.0.1', '[::1]'].join(',');
 }
 
-const bytesReadAt = new WeakMap<Error, number>();
+/**
+ * Whether a request failed because it met a kept connection just as the other side closed that: the connection had
+ * carried answers before, and nothing came in answer to this request (RFC 9112 §9.3.1). undici hands out the socket's
+ * own error object, so this is noted on it.
+ */
+export function wasReused(error: Error): boolean {
+  return metIdleClose.has(error);
+}
 
-function noteBytesRead(connect: buildConnector.connector): buildConnector.connector {
-  return (options, callback) => {
-    connect(options, (...result: [null, Socket] | [Error, null]) => {
-      const socket = result[1];
-      socket?.prependListener('error', (error) => bytesReadAt.set(error, socket.bytesRead));
-      callback(...(result as Parameters<buildConnector.Callback>));
-    });
-  };
+const metIdleClose = new WeakSet<Error>();
+/** Bytes a connection had read when it was opened, by a proxy's answer, and when a request was last sent on it. */
+const bytesRead = new WeakMap<Socket, { atOpening: number; atRequest: number | undefined }>();
+
+channel('undici:client:sendHeaders').subscribe((message) => {
+  const { socket } = message as { socket: Socket };
+  const read = bytesRead.get(socket);
+  if (read) read.atRequest = socket.bytesRead;
+});
+
+/** A pool whose connections know whether they had carried answers before they failed. */
+function createPool(origin: string | URL, options: Pool.Options): Pool {
+  const connect = typeof options.connect === 'function' ? options.connect : buildConnector(options.connect);
+  return new Pool(origin, {
+    ...options,
+    connect: (target, callback) => {
+      connect(target, (...result: [null, Socket] | [Error, null]) => {
+        const [, socket] = result;
+        if (socket) watch(socket);
+        callback(...(result as Parameters<buildConnector.Callback>));
+      });
+    },
+  });
+}
+
+function watch(socket: Socket): void {
+  const read = { atOpening: socket.bytesRead, atRequest: undefined };
+  bytesRead.set(socket, read);
+  socket.prependListener('error', (error) => {
+    const { atOpening, atRequest = atOpening }: { atOpening: number; atRequest: number | undefined } = read;
+    if (atRequest > atOpening && socket.bytesRead === atRequest) metIdleClose.add(error);
+  });
 }
 
 interface AddressRule {
@@ -104,7 +154,7 @@ interface AddressRule {
  * addresses, unless the upstream that a person entered lies in the same class (MCP security best practices, SSRF).
  * Endpoints a person entered are exempt by their host name.
  */
-function addressRule(settings: Settings): AddressRule {
+function addressRule(settings: HttpSettings): AddressRule {
   const entered = [
     settings.upstreamMcpUrl,
     settings.tokenEndpoint,
@@ -113,20 +163,17 @@ function addressRule(settings: Settings): AddressRule {
   ]
     .filter((url) => url !== undefined)
     .map((url) => unbracket(new URL(url).hostname));
-  let upstreamClass: Promise<AddressClass> | undefined;
-  const classOfUpstream = () => {
-    upstreamClass ??= classOfHost(entered[0] ?? '');
-    return upstreamClass;
-  };
+  const upstreamHost = unbracket(new URL(settings.upstreamMcpUrl).hostname);
   const refused = async (hostname: string, address: string) => {
     if (entered.includes(hostname)) return false;
     const found = addressClass(address);
-    return found !== 'public' && found !== (await classOfUpstream());
+    // Asked anew each time: networks change while a broker runs.
+    return found !== 'public' && found !== (await classOfHost(upstreamHost));
   };
   const failure = (hostname: string) =>
     new HttpFailure(
       'forbidden_address',
-      `${hostname} is an address inside a private network, and the MCP server is not; it was not contacted.`,
+      `${hostname} is not a public address, and the MCP server's is not of its kind, so it was not contacted.`,
     );
   return {
     lookup: (hostname, options, callback) => {
@@ -160,21 +207,18 @@ async function classOfHost(hostname: string): Promise<AddressClass> {
   });
 }
 
-const requestOnce = async (
-  dispatcher: Dispatcher,
-  addresses: AddressRule,
-  url: string,
+async function requestOnce(
   {
-    method = 'GET',
-    headers = {},
-    body,
-    signal,
-    headersOnly = false,
-  }: NonNullable<Parameters<HttpRequest>[1]> = {},
-): ReturnType<HttpRequest> => {
+    dispatcher,
+    addresses,
+    answerTimeoutMs,
+  }: { dispatcher: Dispatcher; addresses: AddressRule; answerTimeoutMs: number },
+  url: string,
+  { method = 'GET', headers = {}, body, headersOnly = false }: Parameters<HttpRequest>[1] = {},
+): Promise<HttpAnswer> {
   const target = new URL(url);
   await addresses.check(target);
-  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(answerTimeoutMs);
   try {
     const response = await dispatcher.request({
       origin: target.origin,
@@ -182,7 +226,7 @@ const requestOnce = async (
       method,
       headers,
       body: body ?? null,
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      signal: timeout,
     });
     const answer = {
       status: response.statusCode,
@@ -197,23 +241,29 @@ const requestOnce = async (
     }
     return { ...answer, text: await response.body.text() };
   } catch (error) {
-    throw failureOf(error, target, timeout.aborted);
+    throw failureOf(error, target, timeout.aborted ? answerTimeoutMs : undefined);
   }
-};
+}
 
-function failureOf(error: unknown, target: URL, timedOut: boolean): HttpFailure {
+function failureOf(error: unknown, { host }: URL, timedOutAfterMs: number | undefined): HttpFailure {
   if (error instanceof HttpFailure) return error;
-  const cause = error as { code?: unknown; cause?: unknown };
-  if (cause.cause instanceof HttpFailure) return cause.cause;
-  const code = typeof cause.code === 'string' ? cause.code : 'unknown error';
-  if (timedOut || /TIMEOUT|TIMEDOUT/.test(code)) {
-    return new HttpFailure('timeout', `${target.host} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s.`);
+  const { code: given, cause, message } = error as { code?: unknown; cause?: unknown; message?: unknown };
+  if (cause instanceof HttpFailure) return cause;
+  const code = typeof given === 'string' ? given : 'unknown error';
+  if (timedOutAfterMs !== undefined || /TIMEOUT|TIMEDOUT/.test(code)) {
+    const seconds = (timedOutAfterMs ?? CONNECT_TIMEOUT_MS) / 1000;
+    return new HttpFailure('timeout', `${host} did not answer within ${seconds} s.`);
   }
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
+    return new HttpFailure('too_large', `${host} answered with more than ${MAX_BODY_BYTES / 1024} KiB.`);
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
     return new HttpFailure(
-      'too_large',
-      `${target.host} answered with more than ${MAX_BODY_BYTES / 1024} KiB.`,
+      'unreachable',
+      `The certificate of ${host} is not trusted (${code}); if its CA is one of your own, name its file with EXTRA_CA_CERTS.`,
     );
   }
-  return new HttpFailure('unreachable', `${target.host} cannot be reached (${code}).`);
+  const proxy = /^Proxy response \((\d{3})\)/.exec(String(message))?.[1];
+  const reason = proxy === undefined ? code : `the proxy answered HTTP ${proxy}`;
+  return new HttpFailure('unreachable', `${host} cannot be reached (${reason}).`);
 }

@@ -22,9 +22,16 @@ const MAX_FILE_BYTES = 2 * 1024 * 1024;
 
 let created = 0;
 
+// The library tells of a log file that cannot be written by its own logger, with a stack; one line is enough.
+electronLog.transports.console.format = '{text}';
+electronLog.transports.console.writeFn = ({ message }) => {
+  const [reason] = String(message.data.at(-1)).split('\n', 1);
+  process.stderr.write(`The log file cannot be written: ${reason}\n`);
+};
+
 /**
  * Opens the process's log. Every line passes {@link redact}, and control characters are made visible, so that no
- * outside text can start a line of its own.
+ * outside text can start a line of its own or change how one is shown.
  */
 export function openLog({ level, file, secrets = [] }: LogOptions): Logger {
   const log = electronLog.create({ logId: `mcp-auth-proxy-${++created}` });
@@ -39,11 +46,8 @@ export function openLog({ level, file, secrets = [] }: LogOptions): Logger {
     log.transports.file.maxSize = MAX_FILE_BYTES;
     log.transports.file.resolvePathFn = () => file;
     log.transports.file.writeOptions = { flag: 'a', mode: 0o600, encoding: 'utf8' };
-    // Nothing on a call's path waits for the disk; what is written while the process ends must not be lost.
-    log.transports.file.sync = false;
-    process.once('exit', () => {
-      log.transports.file.sync = true;
-    });
+    // At once: the lines before a crash are the ones that matter. A call that goes well writes none above `debug`.
+    log.transports.file.sync = true;
   }
   const write = (at: LogLevel) => (event: string, details?: LogDetails) => {
     log[at](lineOf(at, event, details, secrets));
@@ -66,9 +70,11 @@ function lineOf(
 ): string {
   let line = event;
   for (const [key, value] of Object.entries(details ?? {}))
-    if (value !== undefined) line += ` ${key}=${quoted(value)}`;
-  const safe = redact(line, secrets).replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) =>
-    JSON.stringify(character).slice(1, -1),
+    if (value !== undefined)
+      line += ` ${key}=${quoted(typeof value === 'string' ? redact(value, secrets) : value)}`;
+  const safe = redact(line, secrets).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );
   return `${new Date().toISOString()} ${level.padEnd(5)} ${safe}`;
 }

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Broker } from '../broker.ts';
-import { openLog } from '../log.ts';
+import { type Logger, openLog } from '../log.ts';
 import { SECRET_SETTINGS, type Settings, SettingsError, settingsFromEnvironment } from '../settings.ts';
 import { SecretStoreError } from '../store/secret-store.ts';
 import { VERSION } from '../version.ts';
@@ -9,6 +10,11 @@ import type { ListeningMessage } from './background.ts';
 const EXIT_FAILED = 1;
 const EXIT_BAD_SETTING = 2;
 const EXIT_PORT_TAKEN = 3;
+
+/** The process that started this one hears of it at the latest so long after it listens, in milliseconds. */
+const STORE_PATIENCE_MS = 2_000;
+/** A command of the store that hangs keeps an ended broker alive for so long, in milliseconds. */
+const LAST_WAIT_MS = 1_000;
 
 /**
  * Runs one broker in the foreground until SIGINT or SIGTERM.
@@ -20,9 +26,7 @@ export async function serve({ logFile }: { logFile?: string | undefined }): Prom
   try {
     settings = settingsFromEnvironment(process.env);
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`);
-    return EXIT_BAD_SETTING;
+    return settingsFailure(error);
   }
   const log = openLog({
     level: settings.logLevel,
@@ -31,24 +35,46 @@ export async function serve({ logFile }: { logFile?: string | undefined }): Prom
   });
   const broker = new Broker({ settings, log });
   const stopped = untilStopped();
+  const started = broker.start();
+  broker.once('listening', () => {
+    log.info('Listening', { version: VERSION, url: broker.mcpUrl, upstream: broker.upstreamShown });
+    void tellParent({ type: 'listening', url: broker.localUrl }, started);
+  });
   try {
-    await broker.start();
+    await Promise.race([started.then(() => sayState(broker, log)), stopped]);
   } catch (error) {
     return startFailure(error, settings);
   }
-  log.info('Listening', { version: VERSION, url: broker.mcpUrl, upstream: broker.upstreamShown });
-  const { state } = broker;
-  if (state === 'authenticated') log.info('A stored login was found; no login is needed');
-  else log.info(`Not logged in; open ${broker.loginUrl} if the server wants a login`, { state });
-  tellParent({ type: 'listening', url: broker.localUrl });
   const signal = await stopped;
   log.info('Stopping', { signal });
   await broker.close();
   log.info('Stopped');
+  setTimeout(() => process.exit(0), LAST_WAIT_MS).unref();
   return 0;
 }
 
-function startFailure(error: unknown, { port, bind }: Settings): number {
+function sayState({ state, loginUrl }: Broker, log: Logger): void {
+  if (state === 'authenticated') log.info('A stored login was found; no login is needed');
+  else log.info(`Not logged in; open ${loginUrl} if the server wants a login`, { state });
+}
+
+/**
+ * Says what is wrong with the settings, in one line per fault on standard error.
+ * @returns the exit code
+ * @throws what is no {@link SettingsError}
+ */
+export function settingsFailure(error: unknown): number {
+  if (!(error instanceof SettingsError)) throw error;
+  for (const fault of error.faults) process.stderr.write(`${fault}\n`);
+  return EXIT_BAD_SETTING;
+}
+
+/**
+ * Says why a broker did not start, in one line on standard error.
+ * @returns the exit code
+ * @throws what it has no words for
+ */
+export function startFailure(error: unknown, { port, bind }: Pick<Settings, 'port' | 'bind'>): number {
   const { code } = error as { code?: unknown };
   switch (code) {
     case 'EADDRINUSE':
@@ -78,7 +104,16 @@ function untilStopped(): Promise<NodeJS.Signals> {
   });
 }
 
-/** A broker in the background tells the process that started it, and is on its own from then on. */
-function tellParent(message: ListeningMessage): void {
-  process.send?.(message, () => process.disconnect?.());
+/**
+ * A broker in the background tells the process that started it, and is on its own from then on. It waits for the store,
+ * so that the state it shows is the true one, but not for a person whom the store has asked something.
+ */
+async function tellParent(message: ListeningMessage, started: Promise<void>): Promise<void> {
+  if (process.send === undefined) return;
+  const patience = delay(STORE_PATIENCE_MS, 'patience', { ref: false });
+  const outcome = await Promise.race([started.catch(() => 'failed'), patience]);
+  if (outcome === 'failed') return;
+  process.send(message, () => {
+    if (process.connected) process.disconnect();
+  });
 }

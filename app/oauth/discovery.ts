@@ -50,6 +50,8 @@ export interface DiscoveryInput {
 const CURE_OVERRIDE =
   'Check UPSTREAM_MCP_URL. If the server documents its endpoints, set AUTHORIZATION_ENDPOINT and TOKEN_ENDPOINT.';
 const MAX_REDIRECTS = 3;
+/** How many of the announced authorization servers are tried: strangers write that list. */
+const MAX_SERVERS = 5;
 const LEGACY_PROTOCOL_VERSION = '2025-03-26';
 
 /**
@@ -77,7 +79,7 @@ export async function discover(input: DiscoveryInput): Promise<Discovery> {
   const probe = input.challenge
     ? { challenge: input.challenge, answered: 401 }
     : await probeForChallenge(input, upstream);
-  const metadata = await protectedResourceMetadata(input, upstream, probe.challenge);
+  const metadata = await protectedResourceMetadata(input, upstream, probe);
   if (metadata) {
     const server = await firstUsableServer(input, metadata.authorization_servers ?? []);
     return {
@@ -90,7 +92,7 @@ export async function discover(input: DiscoveryInput): Promise<Discovery> {
   }
   return {
     mode: 'legacy',
-    server: await legacyServer(input, upstream, probe.answered),
+    server: await legacyServer(input, upstream, probe),
     resource: undefined,
     resourceScopes: undefined,
     challenge: probe.challenge,
@@ -140,6 +142,8 @@ async function probeForChallenge(input: DiscoveryInput, upstream: URL): Promise<
       answer = await input.request(url, { ...options, headersOnly: true });
     } catch (error) {
       const reason = step(input, options.method, url, error);
+      // A stream that sends no head before its first event shows nothing; that the server is there is known by then.
+      if (first !== undefined) continue;
       throw new LoginFailure(
         'upstream_unreachable',
         `The MCP server cannot be asked: ${reason}`,
@@ -164,7 +168,7 @@ function probeUrl(upstream: URL, probePath: string): string {
 async function protectedResourceMetadata(
   input: DiscoveryInput,
   upstream: URL,
-  challenge: BearerChallenge | undefined,
+  { challenge, answered }: Probe,
 ): Promise<ProtectedResourceMetadata | undefined> {
   const path = upstream.pathname.replace(/\/$/, '');
   const wellKnown = `${upstream.origin}/.well-known/oauth-protected-resource`;
@@ -183,6 +187,7 @@ async function protectedResourceMetadata(
   }
   // The rules of 2025-03-26 apply only where the metadata is definitely absent.
   if (refused !== undefined) {
+    if (isOpen(answered)) throw notRequired(upstream);
     throw new LoginFailure(
       'discovery_failed',
       `The server's resource metadata is not readable: ${refused}.`,
@@ -209,7 +214,7 @@ function checkedResource(
   if (!matches) {
     throw new LoginFailure(
       'discovery_failed',
-      `The metadata at ${source} is for another resource (${foreignText(metadata.resource)}), so it was not used.`,
+      `The metadata at ${foreignText(source)} is for another resource (${foreignText(metadata.resource)}), so it was not used.`,
       'Set UPSTREAM_MCP_URL to the URL the server calls its own, or tell the operator of the server.',
     );
   }
@@ -220,7 +225,7 @@ async function firstUsableServer(
   input: DiscoveryInput,
   announced: readonly string[],
 ): Promise<AuthorizationServerMetadata> {
-  const issuers = input.issuer === undefined ? announced : [input.issuer];
+  const issuers = input.issuer === undefined ? new Set(announced.slice(0, MAX_SERVERS)) : [input.issuer];
   let failure: LoginFailure | undefined;
   for (const issuer of issuers) {
     try {
@@ -272,28 +277,26 @@ async function serverMetadata(
 async function legacyServer(
   input: DiscoveryInput,
   upstream: URL,
-  answered: number,
+  { answered }: Probe,
 ): Promise<AuthorizationServerMetadata> {
   const base = upstream.origin;
   const url = `${base}/.well-known/oauth-authorization-server`;
   const found = await fetchMetadata(input, url, AUTHORIZATION_SERVER_METADATA, {
     'mcp-protocol-version': LEGACY_PROTOCOL_VERSION,
   });
-  if (found.document)
-    return checkedServer(input, found.document, input.issuer ?? base, { pkceAdvertised: false });
+  if (found.document) {
+    // No identifier was given, only a base URL: an origin with and without its slash is the same (RFC 3986 §6.2.3).
+    const named = found.document.issuer === `${base}/` ? found.document.issuer : base;
+    return checkedServer(input, found.document, input.issuer ?? named, { pkceAdvertised: false });
+  }
+  if (isOpen(answered)) throw notRequired(upstream);
   if (!isAbsent(found.status)) throw unusable(url, `HTTP ${found.status}`);
   if (answered !== 401) {
-    throw answered >= 200 && answered < 300
-      ? new LoginFailure(
-          'not_required',
-          `${upstream.host} answers without a login.`,
-          'Just use it: no login is needed.',
-        )
-      : new LoginFailure(
-          'discovery_failed',
-          `${upstream.host} answered HTTP ${answered} and did not ask for a login.`,
-          'Check UPSTREAM_MCP_URL; if only some paths ask for a login, name one with PROBE_PATH.',
-        );
+    throw new LoginFailure(
+      'discovery_failed',
+      `${upstream.host} answered HTTP ${answered} and did not ask for a login.`,
+      'Check UPSTREAM_MCP_URL; if only some paths ask for a login, name one with PROBE_PATH.',
+    );
   }
   return {
     issuer: base,
@@ -301,6 +304,18 @@ async function legacyServer(
     token_endpoint: `${base}/token`,
     registration_endpoint: `${base}/register`,
   };
+}
+
+function isOpen(answered: number): boolean {
+  return answered >= 200 && answered < 300;
+}
+
+function notRequired(upstream: URL): LoginFailure {
+  return new LoginFailure(
+    'not_required',
+    `${upstream.host} answers without a login.`,
+    'Just use it: no login is needed.',
+  );
 }
 
 function checkedServer(
@@ -371,7 +386,9 @@ async function fetchMetadata<T>(
       answer = await input.request(target, { headers: { accept: 'application/json', ...headers } });
     } catch (error) {
       const reason = step(input, 'GET', target, error);
-      throw new LoginFailure('discovery_failed', `Discovery stopped: ${reason}`, 'Try again in a moment.', {
+      const passing = error instanceof HttpFailure && ['timeout', 'unreachable'].includes(error.code);
+      const cure = passing ? 'Try again in a moment.' : CURE_OVERRIDE;
+      throw new LoginFailure('discovery_failed', `Discovery stopped: ${reason}`, cure, {
         cause: error,
         origin: originOf(error),
       });

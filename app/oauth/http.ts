@@ -31,7 +31,6 @@ export type HttpRequest = (
     method?: string;
     headers?: Record<string, string>;
     body?: string;
-    signal?: AbortSignal;
     /** Leaves the body unread, for answers that may be endless streams. */
     headersOnly?: boolean;
   },

@@ -15,6 +15,7 @@ export class LoginWait {
   #deadline = 0;
   #loginStarted = false;
   #waiting: Waiting | undefined;
+  #over = false;
 
   /** @param seconds how long calls wait; 0: not at all */
   constructor(seconds: number) {
@@ -26,7 +27,7 @@ export class LoginWait {
    * @returns whether one was completed
    */
   async wait(): Promise<boolean> {
-    if (this.#waitMs === 0) return false;
+    if (this.#waitMs === 0 || this.#over) return false;
     this.#waiting ??= this.#open();
     return this.#waiting === undefined ? false : this.#waiting.done;
   }
@@ -36,10 +37,11 @@ export class LoginWait {
     this.#loginStarted = true;
   }
 
-  /** A login was completed (`true`), or there will be none any more (`false`): nobody waits on. */
+  /** A login was completed (`true`), or there will be none any more (`false`): nobody waits on, nor ever again. */
   ended(loggedIn: boolean): void {
+    this.#over ||= !loggedIn;
+    this.#deadline = 0;
     this.#waiting?.end(loggedIn);
-    if (loggedIn) this.#deadline = 0;
   }
 
   #open(): Waiting | undefined {

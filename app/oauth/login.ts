@@ -244,7 +244,7 @@ export class Login {
       return undefined;
     } catch (error) {
       if (!(error instanceof SecretStoreError)) throw error;
-      return `The login could not be stored and ends with this program: ${error.message}`;
+      return `The login could not be stored yet; until it is, it ends with this program. ${error.message}`;
     }
   }
 

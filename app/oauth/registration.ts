@@ -17,12 +17,15 @@ const REGISTRATION_RESPONSE = v.object({
 });
 
 export interface RegistrationInput {
-  settings: Pick<Settings, 'clientId' | 'clientSecret' | 'clientMetadataUrl' | 'autoRegisterClient'>;
+  settings: Pick<
+    Settings,
+    'clientId' | 'clientSecret' | 'clientMetadataUrl' | 'autoRegisterClient' | 'issuer'
+  >;
   server: AuthorizationServerMetadata;
   redirectUri: string;
   scope: string | undefined;
   softwareVersion: string;
-  /** A registration from earlier; used again when it fits. */
+  /** The client of the last login; a registration is used again when it fits. */
   kept: Client | undefined;
   request: HttpRequest;
 }
@@ -39,6 +42,13 @@ export async function obtainClient(input: RegistrationInput): Promise<Client> {
   const { settings, server, redirectUri, kept } = input;
   const base = { issuer: server.issuer, redirect_uri: redirectUri };
   if (settings.clientId !== DEFAULT_CLIENT_ID) {
+    if (isForAnother(kept, input)) {
+      throw new LoginFailure(
+        'registration_failed',
+        `The server now names the authorization server ${foreignText(server.issuer)}, but CLIENT_ID was used at ${foreignText(kept?.issuer)}; it was not sent to the new one.`,
+        'Set CLIENT_ID (and CLIENT_SECRET) to those of the new one; if they are the same, set ISSUER to the new one.',
+      );
+    }
     const secret = settings.clientSecret === undefined ? {} : { client_secret: settings.clientSecret };
     return { ...base, source: 'configured', client_id: settings.clientId, ...secret };
   }
@@ -61,6 +71,16 @@ export async function obtainClient(input: RegistrationInput): Promise<Client> {
     );
   }
   return { ...base, source: 'registered', ...(await register(input, server.registration_endpoint)) };
+}
+
+/** Credentials belong to the issuer they were made at (MCP authorization 2026-07-28, client registration). */
+function isForAnother(kept: Client | undefined, { settings, server }: RegistrationInput): boolean {
+  return (
+    kept?.source === 'configured' &&
+    kept.client_id === settings.clientId &&
+    kept.issuer !== server.issuer &&
+    settings.issuer !== server.issuer
+  );
 }
 
 function isUsable(kept: Client, issuer: string, redirectUri: string): boolean {
@@ -110,7 +130,7 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
   if (answer.status < 200 || answer.status > 299 || !parsed.success) {
     throw new LoginFailure(
       'registration_failed',
-      `The authorization server ${foreignText(server.issuer)} refused to register the client: ${refusalOf(answer.status, json)}.`,
+      `The authorization server ${foreignText(server.issuer)} did not register the client: ${refusalOf(answer.status, json)}.`,
       CURE_CLIENT,
       { origin: answer.status >= 500 ? 'server' : 'request' },
     );
@@ -118,7 +138,12 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
   const { client_id, client_secret, client_secret_expires_at, token_endpoint_auth_method } = parsed.output;
   return {
     client_id,
-    token_endpoint_auth_method: token_endpoint_auth_method ?? method,
+    // A server that gives a secret and names no method has not done what was asked; its metadata decides then.
+    ...(token_endpoint_auth_method
+      ? { token_endpoint_auth_method }
+      : client_secret
+        ? {}
+        : { token_endpoint_auth_method: method }),
     ...(client_secret ? { client_secret } : {}),
     ...(client_secret_expires_at ? { client_secret_expires_at } : {}),
   };
@@ -127,5 +152,6 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
 function refusalOf(status: number, json: unknown): string {
   const { error, error_description } = (json ?? {}) as { error?: unknown; error_description?: unknown };
   const words = [foreignText(error), foreignText(error_description)].filter((word) => word !== '');
-  return words.length > 0 ? words.join(', ') : `HTTP ${status}`;
+  if (words.length > 0) return words.join(', ');
+  return status < 300 ? `its answer (HTTP ${status}) is not a registration` : `HTTP ${status}`;
 }

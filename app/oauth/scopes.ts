@@ -4,7 +4,7 @@ export const DEFAULT_SCOPES = 'mcp:tools mcp:resources offline_access';
 const OFFLINE_ACCESS = 'offline_access';
 
 export interface ScopeSources {
-  /** `SCOPES`: wins over everything and is sent as it is. */
+  /** `SCOPES`: wins over everything; only a step-up adds to it. */
   configured: string | undefined;
   /** The `scope` of the challenge: authoritative for the operation that met it. */
   challenged: string | undefined;
@@ -24,7 +24,7 @@ export interface ScopeSources {
  */
 export function selectScope(sources: ScopeSources): string | undefined {
   if (sources.configured !== undefined)
-    return unionOfScopes(sources.configured, sources.kept && sources.challenged);
+    return unionOfScopes(sources.configured, sources.kept, sources.kept && sources.challenged);
   const supported = sources.resource?.length ? sources.resource.join(' ') : undefined;
   const first = sources.challenged ?? supported ?? (sources.overridden ? DEFAULT_SCOPES : undefined);
   const scope = unionOfScopes(sources.kept, first);

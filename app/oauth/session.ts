@@ -84,6 +84,10 @@ const RENEW_SHARE = 0.2;
 const RENEW_AHEAD_MS = 300_000;
 const FIRST_BACK_OFF_MS = 1_000;
 const LONGEST_BACK_OFF_MS = 30_000;
+/** How often a broker without a login looks whether another process has logged in, at most. */
+const LOOK_AGAIN_MS = 2_000;
+const NO_REFRESH_TOKEN =
+  'The login has ended: the server gave no refresh token, so it lasted as long as its access token.';
 
 interface LiveToken extends AccessToken {
   readonly expiresAt: number;
@@ -105,7 +109,10 @@ export class Session implements TokenSource {
   #record: LoginRecord;
   /** The item's text as last read or written; another text means that another process has written. */
   #storedText: string | undefined;
+  /** Whether the grant at hand could not be stored so far. */
   #unsaved = false;
+  /** Whether the stored item is there and cannot be read. */
+  #unreadable = false;
   #loading: Promise<void> | undefined;
   #loaded = false;
   #storeFailure: SecretStoreError | undefined;
@@ -113,6 +120,10 @@ export class Session implements TokenSource {
   #refreshing: Promise<AccessToken | undefined> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #backOff = { delay: 0, until: 0, message: '' };
+  /** Where the access token can be revoked when no grant says so. */
+  #issuedBy: Pick<Grant, 'server' | 'client'> | undefined;
+  /** The last look for a login of another process. */
+  #look: { at: number; done: Promise<void> } | undefined;
   /** The token the upstream has refused and a refresh is to replace. */
   #replacing: AccessToken | undefined;
   #moved = false;
@@ -165,11 +176,13 @@ export class Session implements TokenSource {
     if (!this.#record.grant) {
       if (access && access === refused)
         this.#endLogin('the server refused the access token, and there is no refresh token');
-      return undefined;
+      await this.#lookForLogin();
+      return this.#record.grant && this.#refresh();
     }
     if (access && access === refused) {
       // A server that refuses even the replacement would have a token renewed, and rotated, for every call.
-      if (access.replacement && !access.accepted && Date.now() - access.obtainedAt < LONGEST_BACK_OFF_MS) {
+      const end = Math.min(access.expiresAt, access.obtainedAt + LONGEST_BACK_OFF_MS);
+      if (access.replacement && !access.accepted && Date.now() < end) {
         this.#setRefused(true);
         return undefined;
       }
@@ -218,12 +231,6 @@ export class Session implements TokenSource {
   /** Scopes that were asked for or granted so far. */
   get keptScope(): string | undefined {
     return this.#record.scope;
-  }
-
-  /** Whether a call could be served: with the token there is, with one that a refresh brings, or without any. */
-  async ready(): Promise<boolean> {
-    if ((await this.token()) !== undefined) return !this.#refused;
-    return this.state === 'not_required';
   }
 
   /** Keeps a registration, so that a login that is never finished does not leave another one behind each time. */
@@ -276,17 +283,19 @@ export class Session implements TokenSource {
         client,
         scope: unionOfScopes(requestedScope, scope),
       };
+      if (!grant)
+        this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
       this.#loaded = true;
       this.#challenge = undefined;
       this.#counters.logins++;
       this.#backOff = { delay: 0, until: 0, message: '' };
+      this.#issuedBy = { server, client };
       try {
-        await this.#save(grant ? { ...record, grant } : record);
+        await this.#save(grant ? { ...record, grant } : { ...record, ended: NO_REFRESH_TOKEN });
       } finally {
-        this.#setAccess(tokens);
+        this.#setRefused(false);
+        this.#setAccess(tokens, { replacement: false });
       }
-      if (!grant)
-        this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
     });
   }
 
@@ -297,16 +306,17 @@ export class Session implements TokenSource {
   logout(): Promise<Revocation> {
     return this.#exclusiveEvenUnlocked(async () => {
       await this.#reread().catch(() => undefined);
-      const { grant } = this.#record;
-      const access = this.#access;
+      const from = this.#record.grant ?? this.#issuedBy;
+      const tokens = { refresh: this.#record.grant?.refreshToken, access: this.#access?.value };
       this.#access = undefined;
+      this.#issuedBy = undefined;
       this.#record = this.#emptyRecord();
       this.#loaded = true;
       this.#unsaved = false;
       this.#refused = false;
       this.#backOff = { delay: 0, until: 0, message: '' };
       const [revocation, removal] = await Promise.allSettled([
-        this.#revoke(grant, access),
+        this.#revoke(from, tokens),
         this.#parts.store.delete(this.account),
       ]);
       this.#parts.onChange();
@@ -346,8 +356,10 @@ export class Session implements TokenSource {
     return this.#open === true ? 'not_required' : 'logged_out';
   }
 
-  /** Stores what could not be stored before, and waits for what is under way. */
+  /** Stores what could not be stored before, and waits for a refresh that is under way: its token must not be lost. */
   async close(): Promise<void> {
+    // A store that has not answered yet, with a prompt on the screen, has nothing to be waited for.
+    if (!this.#loaded) return;
     await this.#exclusive(async () => {
       if (this.#unsaved) await this.#save(this.#record).catch(() => undefined);
     });
@@ -357,7 +369,7 @@ export class Session implements TokenSource {
     if (this.#refused) return 'The server refuses the tokens of this login.';
     if (this.#backOff.until > Date.now()) return this.#backOff.message;
     if (this.#storeFailure) return this.#storeFailure.message;
-    return this.#record.grant ? undefined : this.#record.ended;
+    return this.state === 'login_required' ? this.#record.ended : undefined;
   }
 
   async #tokenAfterLoading(): Promise<AccessToken | undefined> {
@@ -373,7 +385,7 @@ export class Session implements TokenSource {
   }
 
   #refresh(): Promise<AccessToken | undefined> {
-    this.#refreshing ??= this.#refreshOnce().finally(() => {
+    this.#refreshing ??= this.#refreshOnce(this.#access).finally(() => {
       this.#refreshing = undefined;
       this.#replacing = undefined;
       this.#parts.onChange();
@@ -381,10 +393,18 @@ export class Session implements TokenSource {
     return this.#refreshing;
   }
 
-  async #refreshOnce(): Promise<AccessToken | undefined> {
+  async #refreshOnce(before: AccessToken | undefined): Promise<AccessToken | undefined> {
     if (Date.now() < this.#backOff.until) throw this.#waiting();
+    const refresh = async () => {
+      // A login that was completed meanwhile has brought a token.
+      const access = this.#access;
+      return access && access !== before ? access : this.#refreshHoldingLock();
+    };
     try {
-      return await this.#exclusiveAcrossProcesses(() => this.#refreshHoldingLock());
+      // What could not be stored is nobody else's to refresh, and the place of the lock may be out of order as well.
+      return await (this.#unsaved
+        ? this.#exclusiveEvenUnlocked(refresh)
+        : this.#exclusiveAcrossProcesses(refresh));
     } catch (error) {
       if (error instanceof SecretStoreError) throw this.#unavailable(error.message);
       throw error;
@@ -401,8 +421,8 @@ export class Session implements TokenSource {
       return undefined;
     }
     let tokens: TokenSet;
+    const server = await this.#currentServer(grant);
     try {
-      const server = await this.#currentServer(grant);
       const { request } = this.#parts;
       tokens = await refreshTokens({ server, client, resource: grant.resource, request }, grant.refreshToken);
     } catch (error) {
@@ -410,10 +430,13 @@ export class Session implements TokenSource {
     }
     const next: Grant = {
       ...grant,
+      server,
       refreshToken: tokens.refreshToken ?? grant.refreshToken,
       scope: tokens.scope ?? grant.scope,
     };
-    if (next.refreshToken !== grant.refreshToken || next.scope !== grant.scope || this.#unsaved) {
+    const changed =
+      next.refreshToken !== grant.refreshToken || next.scope !== grant.scope || server !== grant.server;
+    if (changed || this.#unsaved) {
       // The token is good even when it cannot be stored; then it is kept here and stored later.
       await this.#save({ ...this.#record, grant: next }).catch(() => undefined);
     }
@@ -421,15 +444,20 @@ export class Session implements TokenSource {
     this.#lastRefresh = { at: Date.now(), outcome: 'ok', message: undefined };
     this.#backOff = { delay: 0, until: 0, message: '' };
     this.#parts.log.info('Access token refreshed', { rotated: next.refreshToken !== grant.refreshToken });
-    return this.#setAccess(tokens);
+    const replacement = this.#refused || (this.#replacing !== undefined && this.#replacing === this.#access);
+    return this.#setAccess(tokens, { replacement });
   }
 
-  async #refreshFailed(error: unknown, grant: Grant): Promise<undefined> {
+  async #refreshFailed(error: unknown, grant: Grant): Promise<AccessToken | undefined> {
     this.#counters.refresh_failures++;
     const message = error instanceof Error ? error.message : 'unknown failure';
     this.#lastRefresh = { at: Date.now(), outcome: 'failed', message };
     const oauthError = error instanceof TokenEndpointError ? error.oauthError : undefined;
     if (oauthError === 'invalid_grant') {
+      await this.#reread();
+      const { refreshToken } = this.#record.grant ?? grant;
+      // This process may have slept beyond its lock, and another has stored the next token since.
+      if (refreshToken !== grant.refreshToken) return this.#refreshHoldingLock();
       await this.#endGrant(message);
       return undefined;
     }
@@ -455,9 +483,7 @@ export class Session implements TokenSource {
       onStep: () => undefined,
     };
     try {
-      const server = await discoverServer(input, grant.server.issuer);
-      this.#record = { ...this.#record, grant: { ...grant, server } };
-      return server;
+      return await discoverServer(input, grant.server.issuer);
     } catch (error) {
       if (!(error instanceof LoginFailure)) throw error;
       log.debug('Endpoints were not looked up again', { reason: error.message });
@@ -475,6 +501,7 @@ export class Session implements TokenSource {
 
   async #endGrant(reason: string): Promise<void> {
     const { grant: _, ...rest } = this.#record;
+    if (this.#access === this.#replacing) this.#access = undefined;
     await this.#save({ ...rest, ended: `The login has ended: ${reason}` }).catch(() => undefined);
     this.#parts.log.warn('The login has ended; log in again', { reason });
   }
@@ -486,14 +513,24 @@ export class Session implements TokenSource {
     this.#parts.onChange();
   }
 
-  async #revoke(grant: Grant | undefined, access: LiveToken | undefined): Promise<Revocation> {
-    if (!grant) return 'nothing_to_revoke';
-    if (grant.server.revocation_endpoint === undefined) return 'not_supported';
-    const client = this.#currentClient(grant.client) ?? grant.client;
-    const endpoint = { server: grant.server, client, resource: grant.resource, request: this.#parts.request };
+  async #revoke(
+    from: Pick<Grant, 'server' | 'client'> | undefined,
+    tokens: { refresh: string | undefined; access: string | undefined },
+  ): Promise<Revocation> {
+    if (!from) return 'nothing_to_revoke';
+    const { server } = from;
+    if (server.revocation_endpoint === undefined) return 'not_supported';
+    const client = this.#currentClient(from.client) ?? from.client;
+    const endpoint = { server, client, resource: undefined, request: this.#parts.request };
     try {
-      await revokeToken(endpoint, grant.refreshToken, 'refresh_token');
-      if (access) await revokeToken(endpoint, access.value, 'access_token');
+      if (tokens.refresh !== undefined) await revokeToken(endpoint, tokens.refresh, 'refresh_token');
+      if (tokens.access !== undefined) {
+        await revokeToken(endpoint, tokens.access, 'access_token').catch((error: unknown) => {
+          // RFC 7009 §2.2.1: a server may revoke refresh tokens only, and their access tokens with them.
+          const refused = error instanceof TokenEndpointError ? error.oauthError : undefined;
+          if (refused !== 'unsupported_token_type' || tokens.refresh === undefined) throw error;
+        });
+      }
       return 'revoked';
     } catch (error) {
       this.#parts.log.warn('Tokens were not revoked at the server', {
@@ -503,7 +540,7 @@ export class Session implements TokenSource {
     }
   }
 
-  #setAccess(tokens: TokenSet): AccessToken {
+  #setAccess(tokens: TokenSet, { replacement }: { replacement: boolean }): AccessToken {
     const lifetime =
       tokens.expiresAt === undefined ? Number.POSITIVE_INFINITY : tokens.expiresAt - tokens.obtainedAt;
     const expiresAt = tokens.obtainedAt + lifetime;
@@ -512,11 +549,10 @@ export class Session implements TokenSource {
       obtainedAt: tokens.obtainedAt,
       expiresAt,
       renewAt: expiresAt - Math.min(lifetime * RENEW_SHARE, RENEW_AHEAD_MS),
-      replacement: this.#replacing !== undefined && this.#replacing === this.#access,
+      replacement,
       accepted: false,
     };
     this.#access = access;
-    this.#setRefused(false);
     this.#parts.onChange();
     return access;
   }
@@ -556,20 +592,38 @@ export class Session implements TokenSource {
     }
   }
 
+  /** Without a login here, another process may have logged in since the store was read last. */
+  async #lookForLogin(): Promise<void> {
+    if (this.#parts.store.lockFolder === undefined) return;
+    const now = Date.now();
+    if (this.#look === undefined || now - this.#look.at >= LOOK_AGAIN_MS) {
+      const done = this.#exclusive(() => this.#reread()).catch((error: unknown) => {
+        if (!(error instanceof SecretStoreError)) throw error;
+      });
+      this.#look = { at: now, done };
+    }
+    await this.#look.done;
+  }
+
   /** Takes over what another process has stored since. @throws {SecretStoreError} when the store cannot be read */
   async #reread(): Promise<void> {
+    // A login that could not be stored is newer than what is stored.
+    if (this.#unsaved) return;
     const { store, settings, log } = this.#parts;
     let text: string | undefined;
     try {
       text = await store.get(this.account);
+      this.#unreadable = false;
       this.#storeFailure = undefined;
     } catch (error) {
       if (error instanceof SecretStoreError && error.code === 'corrupt') {
-        log.warn('The stored login is not readable; log in again', {
-          store: store.kind,
-          reason: error.message,
-        });
-        text = undefined;
+        if (!this.#unreadable) {
+          log.warn('The stored login is not readable; log in again', {
+            store: store.kind,
+            reason: error.message,
+          });
+        }
+        this.#unreadable = true;
         this.#storeFailure = undefined;
       } else {
         this.#noteStoreFailure(error);
@@ -590,6 +644,8 @@ export class Session implements TokenSource {
 
   /** Stores a record and holds it, also when storing fails. @throws {SecretStoreError} */
   async #save(record: LoginRecord): Promise<void> {
+    // Only a grant is worth holding on to: the rest must not keep another process's grant from being seen.
+    const unsaved = record.grant !== undefined && (this.#unsaved || record.grant !== this.#record.grant);
     this.#record = record;
     const text = serializeRecord(record);
     try {
@@ -598,7 +654,7 @@ export class Session implements TokenSource {
       this.#unsaved = false;
       this.#storeFailure = undefined;
     } catch (error) {
-      this.#unsaved = true;
+      this.#unsaved = unsaved;
       this.#noteStoreFailure(error);
       throw error;
     }
@@ -606,7 +662,9 @@ export class Session implements TokenSource {
 
   #noteStoreFailure(error: unknown): void {
     if (!(error instanceof SecretStoreError)) throw error;
+    const known = this.#storeFailure?.message === error.message;
     this.#storeFailure = error;
+    if (known) return;
     this.#parts.log.error('The token store failed', {
       store: this.#parts.store.kind,
       code: error.code,

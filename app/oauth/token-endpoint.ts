@@ -1,7 +1,7 @@
 import { isLoopbackHost } from '../address.ts';
 import { jsonOrUndefined } from './discovery.ts';
 import { foreignText } from './errors.ts';
-import { HttpFailure, type HttpRequest } from './http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
 
 /** What a token endpoint granted. Times are milliseconds since the epoch. */
@@ -68,8 +68,9 @@ export async function exchangeCode(
   callback: URL,
   checks: { state: string; codeVerifier: string },
 ): Promise<TokenSet> {
-  const { oidc, config } = await configure(endpoint);
-  return attempt(endpoint, () =>
+  const { oidc, config } = await configure(endpoint, plainAnswer);
+  const secrets = [callback.searchParams.get('code') ?? '', checks.codeVerifier, checks.state];
+  return attempt(endpoint, secrets, () =>
     oidc.authorizationCodeGrant(
       config,
       callback,
@@ -84,8 +85,10 @@ export async function exchangeCode(
  * @throws {TokenEndpointError}
  */
 export async function refreshTokens(endpoint: TokenEndpoint, refreshToken: string): Promise<TokenSet> {
-  const { oidc, config } = await configure(endpoint);
-  return attempt(endpoint, () => oidc.refreshTokenGrant(config, refreshToken, resourceParameter(endpoint)));
+  const { oidc, config } = await configure(endpoint, plainAnswer);
+  return attempt(endpoint, [refreshToken], () =>
+    oidc.refreshTokenGrant(config, refreshToken, resourceParameter(endpoint)),
+  );
 }
 
 /**
@@ -97,11 +100,11 @@ export async function revokeToken(
   token: string,
   hint: 'refresh_token' | 'access_token',
 ): Promise<void> {
-  const { oidc, config } = await configure(endpoint);
+  const { oidc, config } = await configure(endpoint, revocationAnswer);
   try {
     await oidc.tokenRevocation(config, token, { token_type_hint: hint });
   } catch (error) {
-    throw endpointError(endpoint, error);
+    throw endpointError(endpoint, error, [token]);
   }
 }
 
@@ -110,7 +113,7 @@ export function authenticationMethod(
   client: Pick<Client, 'client_secret' | 'token_endpoint_auth_method'>,
   supported: readonly string[] | undefined,
 ): 'none' | 'client_secret_basic' | 'client_secret_post' {
-  if (client.client_secret === undefined) return 'none';
+  if (client.client_secret === undefined || client.token_endpoint_auth_method === 'none') return 'none';
   const known = ['client_secret_basic', 'client_secret_post'] as const;
   return (
     known.find((method) => method === client.token_endpoint_auth_method) ??
@@ -119,7 +122,10 @@ export function authenticationMethod(
   );
 }
 
-async function configure({ server, client, request }: TokenEndpoint) {
+async function configure(
+  { server, client, request }: TokenEndpoint,
+  read: (answer: HttpAnswer) => PlainAnswer,
+) {
   const oidc = await import('openid-client');
   const secret = client.client_secret ?? '';
   const authentication = {
@@ -142,23 +148,27 @@ async function configure({ server, client, request }: TokenEndpoint) {
       headers: { ...headers },
       ...(body === undefined || body === null ? {} : { body: String(body) }),
     });
-    const revocation = url === server.revocation_endpoint;
-    const { status, json } = revocation
-      ? { status: answer.status, json: undefined }
-      : plainAnswer(answer.status, answer.text);
-    return new Response(revocation ? answer.text : JSON.stringify(json), {
-      status,
-      headers: { 'content-type': 'application/json' },
-    });
+    const { status, json } = read(answer);
+    return new Response(JSON.stringify(json), { status, headers: { 'content-type': 'application/json' } });
   };
   return { oidc, config };
+}
+
+interface PlainAnswer {
+  readonly status: 200 | 400;
+  readonly json: Record<string, unknown>;
+}
+
+/** RFC 7009 §2.2: the body says nothing; deployed servers answer with 204 as well. */
+function revocationAnswer(answer: HttpAnswer): PlainAnswer {
+  return answer.status >= 200 && answer.status < 300 ? { status: 200, json: {} } : plainAnswer(answer);
 }
 
 /**
  * Makes what deployed token endpoints answer into what RFC 6749 §5 says: errors sent with HTTP 200 become errors,
  * lifetimes that make no sense are dropped, and an ID token is dropped unread, because nobody is identified here.
  */
-function plainAnswer(status: number, text: string): { status: number; json: Record<string, unknown> } {
+function plainAnswer({ status, text }: HttpAnswer): PlainAnswer {
   const missing = [404, 405, 410].includes(status);
   const json = jsonOrUndefined(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
@@ -168,10 +178,9 @@ function plainAnswer(status: number, text: string): { status: number; json: Reco
     });
   }
   const { id_token: _, ...answer } = json as Record<string, unknown>;
-  if (typeof answer.error === 'string') {
-    if (status >= 500) throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false });
-    return { status: 400, json: answer };
-  }
+  // What a gateway, a rate limit or a missing page puts under `error` is none of RFC 6749 §5.2.
+  const passing = status >= 500 || status === 429 || missing;
+  if (typeof answer.error === 'string' && !passing) return { status: 400, json: answer };
   if (status < 200 || status > 299) {
     throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false, missing });
   }
@@ -193,14 +202,18 @@ interface Granted {
   expires_in?: number;
 }
 
-async function attempt(endpoint: TokenEndpoint, grant: () => Promise<Granted>): Promise<TokenSet> {
+async function attempt(
+  endpoint: TokenEndpoint,
+  secrets: readonly string[],
+  grant: () => Promise<Granted>,
+): Promise<TokenSet> {
   // Lifetimes count from before the request, so that a slow answer never makes a token look younger than it is.
   const obtainedAt = Date.now();
   let granted: Granted;
   try {
     granted = await grant();
   } catch (error) {
-    throw endpointError(endpoint, error);
+    throw endpointError(endpoint, error, secrets);
   }
   if (granted.token_type.toLowerCase() !== 'bearer' || !/^[\x21-\x7e]+$/.test(granted.access_token)) {
     const message = `${hostOf(endpoint)} granted a token that is not a bearer token (RFC 6750).`;
@@ -215,8 +228,10 @@ async function attempt(endpoint: TokenEndpoint, grant: () => Promise<Granted>): 
   };
 }
 
-function endpointError(endpoint: TokenEndpoint, error: unknown): unknown {
+/** @param sent secrets of the request: a server that repeats them in its answer must not have them shown */
+function endpointError(endpoint: TokenEndpoint, error: unknown, sent: readonly string[]): TokenEndpointError {
   const host = hostOf(endpoint);
+  const shown = (text: unknown) => withoutSecrets(text, [...sent, endpoint.client.client_secret ?? '']);
   const chain = [error, (error as { cause?: unknown }).cause];
   for (const link of chain) {
     if (link instanceof TokenEndpointError) {
@@ -231,23 +246,24 @@ function endpointError(endpoint: TokenEndpoint, error: unknown): unknown {
   }
   const failure = error as { name?: string; code?: string; error?: unknown; error_description?: unknown };
   if (failure.name === 'ResponseBodyError' && typeof failure.error === 'string') {
-    const description = foreignText(failure.error_description);
-    const oauthError = foreignText(failure.error);
+    const description = shown(failure.error_description);
+    const oauthError = shown(failure.error);
     return new TokenEndpointError(`${host} answered "${oauthError}"${description && ` (${description})`}.`, {
       oauthError,
       definite: !PASSING_ERRORS.has(failure.error),
     });
   }
+  const reason = shown((error as Error).message);
   if (typeof failure.code === 'string' && failure.code.startsWith('OAUTH_')) {
-    return new TokenEndpointError(
-      `The answer of ${host} is not valid: ${foreignText((error as Error).message)}.`,
-      {
-        oauthError: failure.code,
-        definite: true,
-      },
-    );
+    return new TokenEndpointError(`The answer of ${host} is not valid: ${reason}.`, { definite: true });
   }
-  return error;
+  return new TokenEndpointError(`${host} could not be asked: ${reason}.`, { definite: false });
+}
+
+function withoutSecrets(text: unknown, secrets: readonly string[]): string {
+  let clean = typeof text === 'string' ? text : '';
+  for (const secret of secrets) if (secret !== '') clean = clean.replaceAll(secret, '…');
+  return foreignText(clean);
 }
 
 function resourceParameter({ resource }: TokenEndpoint): Record<string, string> {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { Logger } from '../log.ts';
 import { type BearerChallenge, bearerChallenge } from '../oauth/challenge.ts';
 import { downwardHeaders, valuesOf } from './headers.ts';
 import { EndpointRewriter, LegacyEndpointError, resolveEndpoint } from './legacy-sse.ts';
@@ -20,10 +21,14 @@ interface ExchangeParts {
   dispatcher: Dispatcher;
   options: Dispatcher.DispatchOptions;
   paths: UpstreamPaths;
+  log: Logger;
+  /** Told when an answer has begun to go to the client: the call will not be sent again. */
+  onAnswer: () => void;
 }
 
-/** A refusal's body is thrown away; a longer one than this ends the connection instead. */
+/** A refusal's body is thrown away; one that is longer, or takes longer (in milliseconds), ends the connection instead. */
 const MAX_DISCARDED_BYTES = 64 * 1024;
+const MAX_DISCARDING_MS = 5_000;
 
 /** Sends a call to the upstream once and streams the answer back, each side waiting for the other. */
 export function exchange(parts: ExchangeParts): Promise<ExchangeOutcome> {
@@ -34,17 +39,19 @@ export function exchange(parts: ExchangeParts): Promise<ExchangeOutcome> {
 }
 
 class ExchangeHandler implements Dispatcher.DispatchHandler {
-  readonly #parts: ExchangeParts;
+  readonly #parts: Omit<ExchangeParts, 'options' | 'dispatcher'>;
+  readonly #path: string;
   readonly #settle: (outcome: ExchangeOutcome) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
-  #refusal: Extract<ExchangeOutcome, { kind: 'refused' }> | undefined;
+  #discarding: NodeJS.Timeout | undefined;
   #discarded = 0;
   #rewriter: EndpointRewriter | undefined;
   #clientGone = false;
 
-  constructor(parts: ExchangeParts, settle: (outcome: ExchangeOutcome) => void) {
+  constructor({ options, ...parts }: ExchangeParts, settle: (outcome: ExchangeOutcome) => void) {
     this.#parts = parts;
+    this.#path = options.path;
     this.#settle = settle;
     parts.response.once('close', this.#onClientClose);
   }
@@ -58,51 +65,54 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     controller: Dispatcher.DispatchController,
     status: number,
     _headers: unknown,
-    statusMessage?: string,
+    statusMessage = '',
   ): void {
     if (status < 200) return;
-    this.#status = status;
     const raw = (controller.rawHeaders ?? []) as Buffer[];
     if (status === 401 || status === 403) {
       const challenge = bearerChallenge(valuesOf(raw, 'www-authenticate'));
       if (status === 401 || challenge?.error === 'insufficient_scope') {
-        this.#refusal = { kind: 'refused', status, challenge };
+        this.#discarding = setTimeout(
+          () => controller.abort(new Error('refusal too slow')),
+          MAX_DISCARDING_MS,
+        );
+        this.#discarding.unref();
+        this.#end({ kind: 'refused', status, challenge });
         return;
       }
     }
-    const { request, response, paths, options } = this.#parts;
-    const streams = /^\s*text\/event-stream\b/i.test(valuesOf(raw, 'content-type')[0] ?? '');
-    if (streams && status === 200 && request.method === 'GET') this.#rewriter = this.#endpointRewriter();
+    this.#status = status;
+    const { response, paths, onAnswer } = this.#parts;
+    if (this.#mayAnnounceEndpoint(status, raw)) this.#rewriter = this.#endpointRewriter();
     response.sendDate = false;
     response.writeHead(
       status,
-      statusMessage,
+      reasonPhrase(statusMessage),
       downwardHeaders(raw, {
-        localLocation: (location) => paths.toLocal(location, options.path),
+        localLocation: (location) => paths.toLocal(location, this.#path),
         bodyMayChange: this.#rewriter !== undefined,
       }),
     );
-    // An empty Buffer as the first write sends the head at once; `flushHeaders` would re-encode its bytes above 0x7F.
-    if (streams) response.write(Buffer.alloc(0));
     response.on('drain', this.#onDrain);
+    onAnswer();
+    // A head that arrives without a body goes on without one; else both leave in one packet.
+    process.nextTick(this.#sendHead);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#refusal) {
+    if (this.#discarding) {
       this.#discarded += chunk.length;
       if (this.#discarded > MAX_DISCARDED_BYTES) controller.abort(new Error('refusal too long'));
       return;
     }
-    if (this.#rewriter && !this.#rewriter.done) {
-      for (const part of this.#rewriter.push(chunk)) this.#write(controller, part);
-    } else {
-      this.#write(controller, chunk);
+    for (const part of this.#rewritten(controller, chunk)) {
+      if (!this.#parts.response.write(part)) controller.pause();
     }
   }
 
   onResponseEnd(): void {
-    if (this.#refusal) {
-      this.#end(this.#refusal);
+    if (this.#discarding) {
+      clearTimeout(this.#discarding);
       return;
     }
     const { response } = this.#parts;
@@ -112,10 +122,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#discarding) {
+      clearTimeout(this.#discarding);
+      return;
+    }
     const { response } = this.#parts;
-    if (this.#refusal) {
-      this.#end(this.#refusal);
-    } else if (response.headersSent) {
+    if (response.headersSent) {
       // The client must not take a part for the whole: its connection ends without the end of the message.
       response.destroy();
       this.#end({ kind: 'answered', status: this.#status });
@@ -124,9 +136,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     }
   }
 
-  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#parts.response.write(chunk)) controller.pause();
-  }
+  /** An empty Buffer as the first write sends the head as it is; `flushHeaders` would re-encode its bytes above 0x7F. */
+  readonly #sendHead = () => {
+    const { response } = this.#parts;
+    if (!response.writableEnded && !response.destroyed) response.write(Buffer.alloc(0));
+  };
 
   readonly #onDrain = () => this.#controller?.resume();
 
@@ -143,13 +157,40 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#settle(outcome);
   }
 
+  /** Whether this is the stream that the 2024-11-05 transport opens with; compressed it could not be read. */
+  #mayAnnounceEndpoint(status: number, raw: readonly Buffer[]): boolean {
+    if (status !== 200 || this.#parts.request.method !== 'GET') return false;
+    const [coding = 'identity'] = valuesOf(raw, 'content-encoding');
+    return (
+      /^text\/event-stream\b/i.test(valuesOf(raw, 'content-type')[0] ?? '') &&
+      coding.toLowerCase() === 'identity'
+    );
+  }
+
   #endpointRewriter(): EndpointRewriter {
-    const { paths, options } = this.#parts;
-    const sseUrl = new URL(paths.origin + options.path);
+    const { paths } = this.#parts;
+    const sseUrl = new URL(paths.origin + this.#path);
     return new EndpointRewriter((uri) => {
       const endpoint = resolveEndpoint(uri, sseUrl);
-      if (!endpoint) throw new LegacyEndpointError();
-      return paths.announce(endpoint);
+      return endpoint && paths.announce(endpoint);
     });
   }
+
+  #rewritten(controller: Dispatcher.DispatchController, chunk: Buffer): readonly Buffer[] {
+    if (!this.#rewriter || this.#rewriter.done) return [chunk];
+    try {
+      return this.#rewriter.push(chunk);
+    } catch (error) {
+      if (!(error instanceof LegacyEndpointError)) throw error;
+      this.#parts.log.warn('An event stream was ended', { reason: error.message });
+      controller.abort(error);
+      return [];
+    }
+  }
+}
+
+/** The reason phrase as its bytes; `undefined` for one that must not be repeated (RFC 9112 §4). */
+function reasonPhrase(text: string): string | undefined {
+  const bytes = Buffer.from(text, 'utf8').toString('latin1');
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(bytes) ? bytes : undefined;
 }

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { wasReused } from '../http-client.ts';
 import type { Logger } from '../log.ts';
 import { type AccessToken, RefreshUnavailable, type TokenSource } from '../oauth/session.ts';
 import { type ExchangeOutcome, exchange } from './exchange.ts';
 import { upwardHeaders } from './headers.ts';
-import { ClientGone, holdBody, type RequestBody } from './held-body.ts';
+import { ClientGone, holdBody, type RequestBody, sendable } from './held-body.ts';
 import { type JsonRpcCall, type Refusal, readJsonRpc, refuseCall } from './refusals.ts';
 import type { UpstreamPaths } from './target.ts';
 
@@ -32,6 +33,9 @@ export interface ForwardParts {
   waitForLogin: () => Promise<boolean>;
 }
 
+/** A request and the close of its connection have passed each other on the way at the latest after so many milliseconds. */
+const CLOSING_RACE_MS = 1_000;
+
 /** Repeating one of these has the effect of sending it once (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
@@ -48,18 +52,12 @@ export async function forward(
 ): Promise<void> {
   parts.counters.calls++;
   try {
-    const body = await holdBody(request);
-    const refusal = await new Call(request, response, upstreamPath, body, parts).run();
-    if (refusal) {
-      parts.counters.refused++;
-      refuseCall(response, refusal, {
-        rpc: rpcOf(request, body),
-        wantsEventStream: wantsEventStream(request),
-        notAuthenticatedStatus: parts.notAuthenticatedStatus,
-      });
-    }
+    await new Call(request, response, upstreamPath, await holdBody(request), parts).run();
   } catch (error) {
     if (!(error instanceof ClientGone)) throw error;
+  } finally {
+    // A client that still sends a body when its answer comes reads it only once the rest was taken from it.
+    request.resume();
   }
 }
 
@@ -72,7 +70,7 @@ class Call {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #path: string;
-  readonly #body: RequestBody;
+  #body: RequestBody;
   readonly #parts: ForwardParts;
 
   constructor(
@@ -89,8 +87,20 @@ class Call {
     this.#parts = parts;
   }
 
-  /** Runs the call to its end. Returns the refusal to answer with, when nothing was answered yet. */
-  async run(): Promise<Refusal | undefined> {
+  /** Runs the call to its end. */
+  async run(): Promise<void> {
+    const refusal = await this.#forwarded();
+    if (!refusal || this.#response.destroyed) return;
+    this.#parts.counters.refused++;
+    refuseCall(this.#response, refusal, {
+      rpc: this.#rpc,
+      wantsEventStream: wantsEventStream(this.#request),
+      notAuthenticatedStatus: this.#parts.notAuthenticatedStatus,
+    });
+  }
+
+  /** Returns the refusal to answer with, when nothing was answered yet. */
+  async #forwarded(): Promise<Refusal | undefined> {
     try {
       return await this.#attempts();
     } catch (error) {
@@ -111,13 +121,13 @@ class Call {
     let replayed = false;
     let waited = false;
     for (;;) {
+      if (this.#response.destroyed) return undefined;
       const outcome = await this.#send(token);
       if (outcome.kind === 'answered') {
         if (token !== undefined || outcome.status < 400) session.accepted(token);
         return undefined;
       }
       if (outcome.kind === 'failed') return this.#failure(outcome.error);
-      if (this.#response.destroyed) return undefined;
       if (outcome.status === 403) {
         session.challenged(outcome.challenge);
         return this.#insufficientScope(outcome.challenge?.scope);
@@ -139,22 +149,23 @@ class Call {
   }
 
   async #send(token: AccessToken | undefined): Promise<ExchangeOutcome> {
+    const started = performance.now();
     const first = await this.#sendOnce(token);
-    const safe = IDEMPOTENT.has(this.#request.method ?? '') || this.#body.kind === 'held';
     // A kept connection may close just as a request leaves for it; the upstream has not seen that request.
-    if (first.kind !== 'failed' || !wasReused(first.error)) return first;
-    if (this.#body.kind === 'streamed' || !safe || this.#response.destroyed) return first;
-    return this.#sendOnce(token);
+    const unseen = first.kind === 'failed' && wasReused(first.error);
+    const repeat = unseen && this.#mayRepeat(performance.now() - started) && !this.#response.destroyed;
+    return repeat ? this.#sendOnce(token) : first;
   }
 
-  #sendOnce(token: AccessToken | undefined): Promise<ExchangeOutcome> {
-    const { dispatcher, paths, apiKeyInUse } = this.#parts;
-    const body = this.#body;
-    return exchange({
+  async #sendOnce(token: AccessToken | undefined): Promise<ExchangeOutcome> {
+    const { dispatcher, paths, apiKeyInUse, log } = this.#parts;
+    const { body, length } = this.#outgoingBody();
+    const outcome = await exchange({
       request: this.#request,
       response: this.#response,
       dispatcher,
       paths,
+      log,
       options: {
         origin: paths.origin,
         path: this.#path,
@@ -163,16 +174,46 @@ class Call {
           accessToken: token?.value,
           apiKeyInUse,
           plainAnswer: wantsEventStream(this.#request),
-          contentLength: body.kind === 'streamed' ? body.length : undefined,
+          contentLength: length,
         }),
-        body: body.kind === 'held' ? body.bytes : body.kind === 'streamed' ? body.stream() : null,
+        body,
+      },
+      onAnswer: () => {
+        this.#body = { kind: 'none' };
       },
     });
+    if (body instanceof Readable) body.destroy();
+    return outcome;
+  }
+
+  #outgoingBody(): { body: Buffer | Readable | null; length?: string | undefined } {
+    switch (this.#body.kind) {
+      case 'none':
+        return { body: null };
+      case 'held':
+        return { body: sendable(this.#body.bytes), length: String(this.#body.bytes.length) };
+      case 'streamed':
+        return { body: this.#body.stream(), length: this.#body.length };
+    }
+  }
+
+  /** @param afterMs when the connection failed, in milliseconds since the call was sent */
+  #mayRepeat(afterMs: number): boolean {
+    const { kind } = this.#body;
+    if (IDEMPOTENT.has(this.#request.method ?? '')) return kind !== 'streamed';
+    // Later than that, the upstream may well have begun to work on the call before it died.
+    return kind === 'held' && afterMs < CLOSING_RACE_MS;
+  }
+
+  get #rpc(): JsonRpcCall | undefined {
+    return this.#request.method === 'POST' && this.#body.kind === 'held'
+      ? readJsonRpc(this.#body.bytes)
+      : undefined;
   }
 
   /** Only who waits for an answer may be kept waiting; clients give `server/discover` a few seconds only. */
   #mayWait(): boolean {
-    const rpc = rpcOf(this.#request, this.#body);
+    const rpc = this.#rpc;
     if (rpc?.kind === 'request') return rpc.method !== 'server/discover';
     return rpc?.kind === 'batch' && !rpc.methods.includes('server/discover');
   }
@@ -229,8 +270,4 @@ class Call {
           message: `${upstreamHost} cannot be reached (${reason}); check your network and UPSTREAM_MCP_URL, then try again.`,
         };
   }
-}
-
-function rpcOf(request: IncomingMessage, body: RequestBody): JsonRpcCall | undefined {
-  return request.method === 'POST' && body.kind === 'held' ? readJsonRpc(body.bytes) : undefined;
 }

@@ -63,7 +63,8 @@ const REFUSALS = {
  */
 export function createGuard(settings: GuardSettings, port: number): Guard {
   const hosts = allowedHosts(settings, port);
-  const ownOrigins = new Set([...hosts].map((host) => `http://${host}`));
+  // A TLS front that was named in ALLOWED_HOSTS serves our own pages by `https:`.
+  const ownOrigins = new Set([...hosts].flatMap((host) => [`http://${host}`, `https://${host}`]));
   const origins = new Set(settings.allowedOrigins);
   const judgeKey = keyJudge(settings.proxyApiKey);
   return {

@@ -4,15 +4,7 @@
  */
 
 /** Meant for one connection only (RFC 9110 §7.6.1), and what the connection's own rules replace. */
-const HOP_BY_HOP = [
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-];
+const HOP_BY_HOP = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'];
 
 /** Stays here on the way up. `content-length` is set anew from the body that is sent. */
 const NOT_UPWARDS = new Set([

@@ -13,6 +13,9 @@ export type RequestBody =
   | { readonly kind: 'held'; readonly bytes: Buffer }
   | { readonly kind: 'streamed'; readonly stream: () => Readable; readonly length: string | undefined };
 
+/** Larger held bodies are sent as a stream: the HTTP client keeps a buffer for as long as the answer streams. */
+const MAX_BUFFERED_BYTES = 64 * 1024;
+
 /** The client hung up before its request was complete. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone';
@@ -24,6 +27,7 @@ export class ClientGone extends Error {
  */
 export async function holdBody(request: IncomingMessage): Promise<RequestBody> {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (request.destroyed) throw new ClientGone();
   if (encoding === undefined && (length === undefined || length === '0')) return { kind: 'none' };
   if (Number(length) > MAX_HELD_BYTES) return { kind: 'streamed', stream: () => restOf([], request), length };
   const chunks: Buffer[] = [];
@@ -54,11 +58,34 @@ function collect(request: IncomingMessage, chunks: Buffer[]): Promise<boolean> {
   });
 }
 
-/** A stream of its own, so that whoever ends it does not take the client's connection along. */
-function restOf(chunks: readonly Buffer[], request: IncomingMessage): Readable {
-  async function* all() {
-    yield* chunks;
-    yield* request.iterator({ destroyOnReturn: false });
-  }
-  return Readable.from(all(), { objectMode: false });
+/** A held body in the form in which it is sent: a buffer, or a stream, which does not keep what was read from it. */
+export function sendable(bytes: Buffer): Buffer | Readable {
+  if (bytes.length <= MAX_BUFFERED_BYTES) return bytes;
+  const stream = new Readable({ read: () => undefined });
+  stream.push(bytes);
+  stream.push(null);
+  return stream;
+}
+
+/** A stream of its own, so that whoever ends it does not take the client's connection along. It is to be destroyed. */
+function restOf(chunks: Buffer[], request: IncomingMessage): Readable {
+  const detach = () => request.off('data', onData).off('end', onEnd).off('close', onClose);
+  const rest = new Readable({
+    read: () => void request.resume(),
+    destroy: (error, done) => {
+      detach();
+      done(error);
+    },
+  });
+  const onData = (chunk: Buffer) => {
+    if (!rest.push(chunk)) request.pause();
+  };
+  const onEnd = () => {
+    detach();
+    rest.push(null);
+  };
+  const onClose = () => rest.destroy();
+  for (const chunk of chunks.splice(0)) rest.push(chunk);
+  request.on('data', onData).on('end', onEnd).on('close', onClose);
+  return rest;
 }

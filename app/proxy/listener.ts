@@ -8,6 +8,8 @@ import { parseTarget, type Target } from './target.ts';
 
 /** Largest request head, in bytes. */
 const MAX_HEAD_BYTES = 64 * 1024;
+/** A request head has this long to arrive, in milliseconds. */
+const HEAD_TIMEOUT_MS = 60_000;
 /** A client's idle connection is kept for so long, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
 
@@ -49,8 +51,9 @@ export async function listen({ settings, log, route }: ListenerOptions): Promise
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // A body may take as long as it takes; the head has Node's own limit of a minute.
+    // A body may take as long as it takes; without a limit of its own the head could, too.
     requestTimeout: 0,
+    headersTimeout: HEAD_TIMEOUT_MS,
     // The guard answers a missing Host in our own words.
     requireHostHeader: false,
   });
@@ -58,7 +61,9 @@ export async function listen({ settings, log, route }: ListenerOptions): Promise
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (guard) answer(request, response, { guard, log, route });
   });
-  server.on('clientError', answerBrokenRequest);
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    answerBrokenRequest(error, socket, connections.isAnswering(socket));
+  });
   const port = await bind(server, settings.port, settings.bind);
   guard = createGuard(settings, port);
   return { port, close: (graceMs) => close(server, connections, graceMs) };
@@ -163,9 +168,13 @@ function methodName(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' && /^[\w/$.-]{1,64}$/.test(header) ? header : undefined;
 }
 
-/** What Node's parser could not read: answered on the bare socket, because there is no response object. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+/**
+ * What Node's parser could not read: answered on the bare socket, because there is no response object. In the middle of
+ * another answer, or where no request came at all, there is nothing that could be said.
+ */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, isAnswering: boolean): void {
+  const ended = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (ended || isAnswering || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -199,36 +208,51 @@ function bind(server: Server, port: number, host: string): Promise<number> {
 }
 
 /**
- * The connections of a server, with the number of requests in flight on each. Node's own `closeIdleConnections` spares
- * connections that have not sent anything yet, and would let an idle client hold the end up.
+ * The connections of a server, with the answers under way on each. Node's own `closeIdleConnections` spares connections
+ * that have not sent anything yet, and would let an idle client hold the end up.
  */
 class Connections {
-  readonly #inFlight = new Map<Socket, number>();
+  readonly #answers = new Map<Socket, Set<ServerResponse>>();
   #closing = false;
 
   constructor(server: Server) {
     server.on('connection', (socket: Socket) => {
-      this.#inFlight.set(socket, 0);
-      socket.once('close', () => this.#inFlight.delete(socket));
+      this.#answers.set(socket, new Set());
+      socket.once('close', () => this.#ended(socket));
     });
     server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      this.#count(socket, 1);
-      response.once('close', () => this.#count(socket, -1));
+      this.#answers.get(socket)?.add(response);
+      response.once('close', () => this.#answered(socket, response));
     });
+  }
+
+  /** Whether part of an answer was sent already. */
+  isAnswering(socket: Socket): boolean {
+    return [...(this.#answers.get(socket) ?? [])].some((response) => response.headersSent);
   }
 
   /** Ends what is idle now, and the rest as soon as its requests are answered. */
   closeWhenIdle(): void {
     this.#closing = true;
-    for (const [socket, requests] of this.#inFlight) if (requests === 0) socket.destroy();
+    for (const [socket, answers] of this.#answers) if (answers.size === 0) socket.destroy();
   }
 
-  #count(socket: Socket, change: 1 | -1): void {
-    const before = this.#inFlight.get(socket);
-    if (before === undefined) return;
-    this.#inFlight.set(socket, before + change);
+  #answered(socket: Socket, response: ServerResponse): void {
+    const answers = this.#answers.get(socket);
+    answers?.delete(response);
     // The end of the answer is still on its way to the client.
-    if (this.#closing && before + change === 0) socket.destroySoon();
+    if (this.#closing && answers?.size === 0) socket.destroySoon();
+  }
+
+  /** An answer that waits behind another one on its connection is not told by Node that the connection has ended. */
+  #ended(socket: Socket): void {
+    const answers = this.#answers.get(socket) ?? [];
+    this.#answers.delete(socket);
+    for (const response of answers) {
+      if (response.socket !== null) continue;
+      response.destroy();
+      response.emit('close');
+    }
   }
 }
 

@@ -57,16 +57,16 @@ export function localRoutes(broker: RoutedBroker) {
   ]);
   const logout: Route = { rule: 'site', handle: (request, response) => endLogin(broker, request, response) };
   const noOauthServer: Route = {
-    rule: 'open',
+    rule: 'peer',
     handle: (_request, response) => denyOauthServer(broker, response),
   };
-  const wrongMethod: Route = {
-    rule: 'open',
+  const wrongMethod = (rule: Route['rule']): Route => ({
+    rule,
     handle: (_request, response) => {
       response.setHeader('allow', 'GET');
       refuse(response, { code: 'bad_request', status: 405, message: 'Only GET is answered here.' });
     },
-  };
+  });
   return (request: IncomingMessage, { path }: Target): Route | undefined => {
     if (path === '/oauth/logout') return logout;
     if (OAUTH_SERVER_PATHS.test(path)) return noOauthServer;
@@ -74,7 +74,7 @@ export function localRoutes(broker: RoutedBroker) {
     if (!route || (path === '/' && wantsEventStream(request))) return undefined;
     const acts = path === '/oauth/login' || path === broker.settings.redirectPath;
     if (request.method === 'GET' || (request.method === 'HEAD' && !acts)) return route;
-    return acts || path === '/oauth/status' ? wrongMethod : undefined;
+    return acts || path === '/oauth/status' ? wrongMethod(route.rule) : undefined;
   };
 }
 

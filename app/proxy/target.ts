@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Refusal } from './refusals.ts';
 
 /** Where a request wants to go: `path` for routing, with harmless escapes resolved; `raw` and `query` as they were sent. */
@@ -26,7 +27,9 @@ export function parseTarget(target: string): Target | Refusal {
   const mark = target.indexOf('?');
   const raw = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? '' : target.slice(mark);
-  if (SAFE_TARGET.test(raw) && query === '') return raw.startsWith('//') ? UNSAFE : { path: raw, raw, query };
+  // With `//host` in front, a path is read as an address by some servers.
+  if (/^(?:\/mcp)?\/\//.test(raw)) return UNSAFE;
+  if (SAFE_TARGET.test(raw) && query === '') return { path: raw, raw, query };
   if (/[^\x21-\x7e]/.test(target) || target.includes('#')) return UNSAFE;
   return isSafePath(raw) ? { path: decodeOnce(raw), raw, query } : UNSAFE;
 }
@@ -36,8 +39,12 @@ export function parseTarget(target: string): Target | Refusal {
  * stands behind the upstream's front may resolve them again.
  */
 function isSafePath(raw: string): boolean {
+  if (/%(?![0-9a-f]{2})/i.test(raw)) return false;
   for (let reading = raw, depth = 0; depth < 4; depth++) {
-    if (reading.startsWith('//') || /[\\\p{Cc}]/u.test(reading)) return false;
+    // Bytes that are not UTF-8 may be an overlong form of a dot or a slash (RFC 3629 §10).
+    if (!isUtf8(Buffer.from(reading, 'latin1'))) return false;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    if (reading.startsWith('//') || /[\\\x00-\x1f\x7f]/.test(reading)) return false;
     // `;` begins parameters of a segment for some servers: `..;x` is `..` there.
     if (reading.split('/').some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))) return false;
     if (/%(?:2f|5c)/i.test(reading)) return false;
@@ -78,11 +85,16 @@ export class UpstreamPaths {
     return path + joinQueries(this.#upstream.search, query);
   }
 
-  /** The local path of an upstream URL on or below the base path; `undefined` for any other. */
+  /**
+   * The local path of an upstream URL on or below the base path; `undefined` for any other.
+   * @param location one character per byte
+   * @param requested the upstream path and query that it answers
+   */
   toLocal(location: string, requested: string): string | undefined {
     const base = `${this.origin}${requested}`;
-    if (!URL.canParse(location, base)) return undefined;
-    const url = new URL(location, base);
+    const text = Buffer.from(location, 'latin1').toString('utf8');
+    if (!URL.canParse(text, base)) return undefined;
+    const url = new URL(text, base);
     if (url.origin !== this.origin || !this.#isBelowBase(url.pathname)) return undefined;
     return `/mcp${url.pathname.slice(this.#base.length)}${this.#withoutOwnQuery(url.search)}${url.hash}`;
   }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { type ClientMetadata, errors, Provider } from 'oidc-provider';
+import { type ClientAuthMethod, type ClientMetadata, errors, Provider } from 'oidc-provider';
 import { AuthorizationServerState } from './authorization-state.ts';
 import { listenOnLoopback, peekBody } from './loopback.ts';
 import { Recorder, type RespondHook } from './recorder.ts';
@@ -26,6 +26,15 @@ export interface AuthorizationServerOptions extends Partial<AuthorizationServerB
    * server starts empty and knows no client and no grant.
    */
   state?: AuthorizationServerState;
+  /** Issuer identifier, where it is not the origin the server listens at: behind a front, or with a path. */
+  issuer?: string;
+  /** How clients may authenticate; default {@link CLIENT_AUTH_METHODS}. */
+  clientAuthMethods?: readonly ClientAuthMethod[];
+  /**
+   * Fetches client ID metadata documents (draft-ietf-oauth-client-id-metadata-document), from loopback as well; without
+   * it such clients are not supported.
+   */
+  fetchClientMetadata?: typeof fetch;
   /** Dynamic client registration (RFC 7591), open to all; default true. */
   registration?: boolean;
   /** Pre-registered clients, as RFC 7591 metadata with `client_id`, `redirect_uris` and, if confidential, `client_secret`. */
@@ -98,6 +107,8 @@ export interface AuthorizationServer {
 /** The scopes the authorization server knows unless it is told others. */
 export const DEFAULT_SCOPES = ['mcp:tools', 'mcp:resources', 'offline_access'] as const;
 
+const CLIENT_AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
+
 /** oidc-provider's endpoints under the names that clients of MCP 2025-03-26 assume where there is no metadata. */
 const ROUTES = {
   authorization: '/authorize',
@@ -130,7 +141,8 @@ export async function startAuthorizationServer(
   };
   const requests = new Recorder<AuthorizationServerRequest>();
   const loopback = await listenOnLoopback(options.port ?? 0);
-  const provider = createProvider(loopback.origin, loopback.port, state, behaviour, options);
+  const issuer = options.issuer ?? loopback.origin;
+  const provider = createProvider(issuer, loopback.port, state, behaviour, options);
 
   const drops: (() => void)[] = [];
   provider.use(async (ctx, next) => {
@@ -150,13 +162,13 @@ export async function startAuthorizationServer(
     if (await behaviour.respond?.(request, response)) return;
     if (request.url?.startsWith(INTERACTION_PREFIX)) await interact(provider, request, response, form);
     else {
-      request.url = withConsentForOfflineAccess(request.url ?? '/');
+      request.url = completed(request.url ?? '/', resourceScopes(options));
       await answer(request, response);
     }
   });
 
   return {
-    issuer: loopback.origin,
+    issuer,
     port: loopback.port,
     state,
     requests,
@@ -192,13 +204,11 @@ function createProvider(
   behaviour: AuthorizationServerBehaviour,
   options: AuthorizationServerOptions,
 ): Provider {
-  const scopes = options.scopesSupported ?? DEFAULT_SCOPES;
-  // These two belong to the grant, not to a resource.
-  const resourceScopes = scopes.filter((scope) => scope !== 'offline_access' && scope !== 'openid').join(' ');
+  const { fetchClientMetadata } = options;
   return new Provider(issuer, {
     adapter: (model) => state.adapter(model),
     clients: options.clients ?? [],
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    clientAuthMethods: [...(options.clientAuthMethods ?? CLIENT_AUTH_METHODS)],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     cookies: {
       keys: state.cookieKeys,
@@ -213,6 +223,7 @@ function createProvider(
     // A grant outlives the browser session in which it was given.
     expiresWithSession: () => false,
     features: {
+      clientIdMetadataDocument: { enabled: fetchClientMetadata !== undefined, ack: 'draft-02' },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
@@ -226,7 +237,7 @@ function createProvider(
         },
         getResourceServerInfo: (_ctx, resource) => {
           if (options.resources && !options.resources().includes(resource)) throw new errors.InvalidTarget();
-          return { audience: resource, scope: resourceScopes };
+          return { audience: resource, scope: resourceScopes(options) };
         },
       },
       revocation: {
@@ -236,6 +247,7 @@ function createProvider(
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
     },
+    ...(fetchClientMetadata && { fetch: fetchClientMetadata }),
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     interactions: { url: (_ctx, interaction) => INTERACTION_PREFIX + interaction.uid },
     issueRefreshToken: (_ctx, client, source) =>
@@ -251,7 +263,7 @@ function createProvider(
     responseTypes: ['code'],
     rotateRefreshToken: () => behaviour.rotate,
     routes: ROUTES,
-    scopes,
+    scopes: options.scopesSupported ?? DEFAULT_SCOPES,
     ttl: {
       AccessToken: () => behaviour.accessTokenSeconds,
       AuthorizationCode: 60,
@@ -264,16 +276,23 @@ function createProvider(
   });
 }
 
+/** The scopes of `resources`: the other two belong to the grant. Space-separated. */
+function resourceScopes({ scopesSupported = DEFAULT_SCOPES }: AuthorizationServerOptions): string {
+  return scopesSupported.filter((scope) => scope !== 'offline_access' && scope !== 'openid').join(' ');
+}
+
 /**
- * OpenID Connect Core §11 grants `offline_access` only to requests with `prompt=consent`, which OAuth clients do not send.
- * Everybody is asked for consent here, so the condition is met.
+ * Adds to an authorization request what oidc-provider demands and OAuth clients may leave out: a scope, for which every
+ * server has a default (RFC 6749 §3.3), and `prompt=consent`, without which OpenID Connect Core §11 does not grant
+ * `offline_access`; everybody is asked for consent here.
  */
-function withConsentForOfflineAccess(target: string): string {
+function completed(target: string, defaultScope: string): string {
   const url = new URL(target, 'http://127.0.0.1');
-  const scopes = url.searchParams.get('scope')?.split(' ') ?? [];
-  if (url.pathname !== ROUTES.authorization || url.searchParams.has('prompt')) return target;
-  if (!scopes.includes('offline_access')) return target;
-  url.searchParams.set('prompt', 'consent');
+  if (url.pathname !== ROUTES.authorization) return target;
+  const { searchParams } = url;
+  if (!searchParams.has('scope')) searchParams.set('scope', defaultScope);
+  const scopes = searchParams.get('scope')?.split(' ') ?? [];
+  if (scopes.includes('offline_access') && !searchParams.has('prompt')) searchParams.set('prompt', 'consent');
   return url.pathname + url.search;
 }
 

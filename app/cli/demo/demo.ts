@@ -1,14 +1,19 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { Broker } from '../../broker.ts';
 import { openLog } from '../../log.ts';
-import { settingsFromEnvironment } from '../../settings.ts';
-import { signInByHttp, startUpstream, type Upstream } from './upstream.ts';
+import { type Settings, settingsFromEnvironment } from '../../settings.ts';
+import { settingsFailure, startFailure } from '../serve.ts';
+import type { Upstream } from './upstream.ts';
 
+/** As a shell says it of a program that SIGINT has ended. */
+const EXIT_INTERRUPTED = 130;
 const PORT = '5177';
 const ACCESS_TOKEN_SECONDS = 3;
 
@@ -23,44 +28,87 @@ export interface DemoOptions {
  * front, one login, a tool call, a silent refresh, another call.
  * @returns the exit code
  */
-export async function demo({ keep, out }: DemoOptions): Promise<number> {
-  const say = (text = '') => void out.write(`${text}\n`);
+export async function demo(options: DemoOptions): Promise<number> {
+  const stopped = signalOfStop();
   const stateDir = await mkdtemp(join(tmpdir(), 'mcp-auth-proxy-demo-'));
-  const upstream = await startUpstream({ authorizationServer: { accessTokenSeconds: ACCESS_TOKEN_SECONDS } });
-  const broker = await startBroker(upstream, stateDir, keep);
+  try {
+    const { startUpstream } = await loadUpstream();
+    const upstream = await startUpstream({
+      authorizationServer: { accessTokenSeconds: ACCESS_TOKEN_SECONDS },
+    });
+    try {
+      return await showWith(upstream, stateDir, options, stopped);
+    } finally {
+      await upstream.close();
+    }
+  } finally {
+    await rm(stateDir, { recursive: true, force: true });
+  }
+}
+
+async function showWith(
+  upstream: Upstream,
+  stateDir: string,
+  { keep, out }: DemoOptions,
+  stopped: AbortSignal,
+): Promise<number> {
+  const say = (text = '') => void out.write(`${text}\n`);
+  let settings: Settings;
+  try {
+    settings = settingsOf(upstream, stateDir, keep);
+  } catch (error) {
+    return settingsFailure(error);
+  }
+  const broker = new Broker({ settings, log: openLog({ level: 'error' }) });
+  try {
+    await broker.start();
+  } catch (error) {
+    return startFailure(error, settings);
+  }
   try {
     say('MCP Auth Proxy: the main job, end to end, on this machine only.\n');
     say(`1. An MCP server that wants OAuth runs at       ${upstream.mcpUrl}`);
     say(`   Its authorization server is                  ${upstream.issuer}`);
     say(`2. The broker listens in front of it at         ${broker.mcpUrl}\n`);
-    await showRefusal(broker, say);
-    await showLogin(broker, say);
-    await showCalls(broker, say);
-    await showLogout(broker, say);
-    if (keep) await stayUp(broker, say);
+    for (const show of [showRefusal, showLogin, showCalls, showLogout]) {
+      await show(broker, say, stopped);
+      if (stopped.aborted) return EXIT_INTERRUPTED;
+    }
+    if (keep) await stayUp(broker, say, stopped);
     else sayWhatNext(say);
     return 0;
   } finally {
     await broker.close();
-    await upstream.close();
-    await rm(stateDir, { recursive: true, force: true });
   }
 }
 
 type Say = (text?: string) => void;
 
-async function startBroker(upstream: Upstream, stateDir: string, keep: boolean): Promise<Broker> {
-  // Only somebody who points a client at the demo needs the usual port; the steps alone run beside a real broker.
-  const environment = { UPSTREAM_MCP_URL: upstream.mcpUrl, STATE_DIR: stateDir, TOKEN_STORE: 'file' };
-  const settings = settingsFromEnvironment({ ...environment, PORT: keep ? (process.env.PORT ?? PORT) : '0' });
-  const broker = new Broker({ settings, log: openLog({ level: 'error' }) });
+/** Its authorization server warns, in words that help nobody here, of every Node.js but the newest. */
+async function loadUpstream() {
+  const { warn } = console;
+  console.warn = () => undefined;
   try {
-    await broker.start();
-  } catch (error) {
-    await upstream.close();
-    throw error;
+    return await import('./upstream.ts');
+  } finally {
+    console.warn = warn;
   }
-  return broker;
+}
+
+function signalOfStop(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+function settingsOf({ mcpUrl }: Upstream, stateDir: string, keep: boolean): Settings {
+  return settingsFromEnvironment({
+    UPSTREAM_MCP_URL: mcpUrl,
+    STATE_DIR: stateDir,
+    TOKEN_STORE: 'file',
+    // Only somebody who points a client at the demo needs the usual port; the steps alone run beside a real broker.
+    PORT: keep ? (process.env.PORT ?? PORT) : '0',
+  });
 }
 
 async function showRefusal(broker: Broker, say: Say): Promise<void> {
@@ -76,13 +124,14 @@ async function showRefusal(broker: Broker, say: Say): Promise<void> {
 
 async function showLogin(broker: Broker, say: Say): Promise<void> {
   say(`4. Logging in, as you would in a browser, at    ${broker.loginUrl}`);
+  const { signInByHttp } = await import('./upstream.ts');
   const { status } = await signInByHttp(broker.loginUrl, { user: 'demo', follow: true });
   const { state, client, scopes } = await broker.status();
   say(`   The callback page answered ${status}; the broker is now "${state}".`);
   say(`   It registered itself as client ${client?.id} and was granted: ${scopes.join(' ')}.\n`);
 }
 
-async function showCalls(broker: Broker, say: Say): Promise<void> {
+async function showCalls(broker: Broker, say: Say, stopped: AbortSignal): Promise<void> {
   const client = new Client({ name: 'demo-client', version: '1.0.0' });
   // The SDK's transport declares its optional members in a way that `exactOptionalPropertyTypes` does not accept.
   await client.connect(new StreamableHTTPClientTransport(new URL(broker.mcpUrl)) as Transport);
@@ -91,12 +140,14 @@ async function showCalls(broker: Broker, say: Say): Promise<void> {
   say(`   tools/list: ${tools.map(({ name }) => name).join(', ')}`);
   say(`   add 2 + 3: ${await callAdd(client, 2, 3)}\n`);
   say(`6. The access token lives for ${ACCESS_TOKEN_SECONDS} s. Waiting for its end …`);
-  await endOfToken(broker);
-  const sum = await callAdd(client, 20, 22);
-  const { counters } = await broker.status();
-  say(
-    `   add 20 + 22: ${sum}, after ${counters.refreshes} silent refresh(es). Nobody had to log in again.\n`,
-  );
+  await endOfToken(broker, stopped);
+  if (!stopped.aborted) {
+    const sum = await callAdd(client, 20, 22);
+    const { refreshes } = (await broker.status()).counters;
+    say(
+      `   add 20 + 22: ${sum}, after ${refreshes} silent refresh${refreshes === 1 ? '' : 'es'}. Nobody had to log in again.\n`,
+    );
+  }
   await client.close();
 }
 
@@ -107,10 +158,10 @@ async function callAdd(client: Client, a: number, b: number): Promise<string> {
   return first.text;
 }
 
-async function endOfToken(broker: Broker): Promise<void> {
+async function endOfToken(broker: Broker, stopped: AbortSignal): Promise<void> {
   const { expires_at } = (await broker.status()).access_token;
   const wait = expires_at === undefined ? 0 : Date.parse(expires_at) - Date.now();
-  await new Promise((resolve) => setTimeout(resolve, Math.max(wait, 0) + 100));
+  await delay(Math.max(wait, 0) + 100, undefined, { signal: stopped }).catch(() => undefined);
 }
 
 async function showLogout(broker: Broker, say: Say): Promise<void> {
@@ -124,14 +175,11 @@ function sayWhatNext(say: Say): void {
   say('  UPSTREAM_MCP_URL=https://… npm run serve     your own server; then open /oauth/login');
 }
 
-async function stayUp(broker: Broker, say: Say): Promise<void> {
+async function stayUp(broker: Broker, say: Say, stopped: AbortSignal): Promise<void> {
   say('The demo stays up until Ctrl-C. It is logged out; now it is your turn:');
   say(`  log in       open ${broker.loginUrl} in a browser`);
   say(`  call         claude mcp add --transport http demo ${broker.mcpUrl}`);
   say(`  look inside  curl ${broker.localUrl}/oauth/status`);
-  await new Promise((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
+  if (!stopped.aborted) await once(stopped, 'abort');
   say('\nStopping.');
 }
