@@ -42,6 +42,8 @@ export function openLog({ level, file, secrets = [] }: LogOptions): Logger {
   };
   log.transports.file.level = file === undefined ? false : 'debug';
   if (file !== undefined) {
+    // Else the name is looked for in a package.json above the current folder, and nothing is written without one.
+    log.transports.file.setAppName('mcp-auth-proxy');
     log.transports.file.format = '{text}';
     log.transports.file.maxSize = MAX_FILE_BYTES;
     log.transports.file.resolvePathFn = () => file;

@@ -20,7 +20,8 @@ import { settingsFromEnvironment } from '../../app/settings.ts';
 import { createMemoryStore } from '../../app/store/memory.ts';
 import type { SecretStore } from '../../app/store/secret-store.ts';
 
-const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+/** The bundled program. */
+export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 /** What a log was told. */
 export interface LogEntry {
@@ -132,8 +133,11 @@ export interface ServedBroker {
 }
 
 /** Starts `serve` in a process of its own and waits until it listens; it ends with the test. */
-export async function givenServedBroker(environment: NodeJS.ProcessEnv): Promise<ServedBroker> {
-  const child = spawn(process.execPath, [CLI, 'serve'], {
+export async function givenServedBroker(
+  environment: NodeJS.ProcessEnv,
+  options: readonly string[] = [],
+): Promise<ServedBroker> {
+  const child = spawn(process.execPath, [CLI, 'serve', ...options], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
