@@ -158,7 +158,10 @@ const bindAddress = v.pipe(
 );
 
 /** What may stand in an HTTP header as a credential (RFC 6750 §2.1 allows less; keys of other tools allow more). */
-const headerSecret = v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces'));
+const headerSecret = v.pipe(
+  v.string('must be text'),
+  v.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces'),
+);
 
 const httpProxy = v.pipe(
   text,
@@ -184,7 +187,9 @@ const SCHEMA = v.object({
   tokenEndpoint: v.optional(secureUrl),
   issuer: v.optional(v.pipe(secureUrl, withoutQuery)),
   clientId: v.optional(v.pipe(text, v.regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')), DEFAULT_CLIENT_ID),
-  clientSecret: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]+$/, 'must be printable ASCII'))),
+  clientSecret: v.optional(
+    v.pipe(v.string('must be text'), v.regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')),
+  ),
   clientMetadataUrl: v.optional(clientMetadataUrl),
   autoRegisterClient: v.optional(flag, true),
   stateDir: v.optional(
@@ -197,7 +202,9 @@ const SCHEMA = v.object({
     v.picklist(['auto', ...STORE_KINDS], `must be one of auto, ${STORE_KINDS.join(', ')}`),
     'auto',
   ),
-  tokenStoreKey: v.optional(v.pipe(v.string(), v.minLength(8, 'must have at least 8 characters'))),
+  tokenStoreKey: v.optional(
+    v.pipe(v.string('must be text'), v.minLength(8, 'must have at least 8 characters')),
+  ),
   proxyApiKey: v.optional(headerSecret),
   allowedHosts: v.optional(
     list(
@@ -296,7 +303,7 @@ export function checkSettings(
       const name = String(issue.path?.[0]?.key ?? '');
       if (!faults.has(name)) faults.set(name, faultOf(name, nameOf(name), input[name], issue.message));
     }
-    throw new SettingsError([...faults.values()]);
+    throw new SettingsError([...faults.values(), ...crossFaults(result.output as Partial<Settings>, nameOf)]);
   }
   const settings: Settings = {
     ...result.output,
@@ -307,7 +314,8 @@ export function checkSettings(
   return Object.freeze(settings);
 }
 
-function crossFaults(settings: Settings, nameOf: (name: string) => string): string[] {
+/** Faults of settings that only show beside each other. Any of them may be of the wrong kind still. */
+function crossFaults(settings: Partial<Settings>, nameOf: (name: string) => string): string[] {
   const faults: string[] = [];
   const { authorizationEndpoint, tokenEndpoint } = settings;
   if ((authorizationEndpoint === undefined) !== (tokenEndpoint === undefined)) {
@@ -324,7 +332,9 @@ function crossFaults(settings: Settings, nameOf: (name: string) => string): stri
       `${nameOf('clientSecret')} is set without ${nameOf('clientId')}; set the client ID the secret belongs to.`,
     );
   }
-  if (addressClass(settings.bind) !== 'loopback' && settings.proxyApiKey === undefined) {
+  const { bind } = settings;
+  const exposed = bind !== undefined && isIP(bind) !== 0 && addressClass(bind) !== 'loopback';
+  if (exposed && settings.proxyApiKey === undefined) {
     faults.push(
       `${nameOf('bind')} is not a loopback address, so anyone on the network could use your login; set ${nameOf('proxyApiKey')} too, or bind to 127.0.0.1.`,
     );
@@ -338,13 +348,13 @@ function faultOf(name: string, shown: string, value: unknown, message: string): 
       ? `${shown} is not set; set it to the URL of the MCP server, e.g. ${shown}=https://mcp.example.com/mcp.`
       : `${shown} is missing.`;
   }
-  const secret = (SECRET_SETTINGS as readonly string[]).includes(name) || /:\/\/[^/]*@/.test(String(value));
+  const secret = (SECRET_SETTINGS as readonly string[]).includes(name) || String(value).includes('@');
   return `${shown}${secret ? '' : ` "${printable(value)}"`} ${message}.`;
 }
 
 function printable(value: unknown): string {
   return String(value)
-    .replace(/\?.*/s, '?…')
+    .replace(/([?#]).*/s, '$1…')
     .replace(/[^\x20-\x7e…]/g, '?')
     .slice(0, 120);
 }

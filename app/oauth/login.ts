@@ -18,14 +18,18 @@ const MAX_PENDING = 50;
 /** A kept registration whose login did not come back for so long may be one the server has forgotten. */
 const SUSPECT_AFTER_MS = 5_000;
 
-/** What one login has to remember between its two halves; found again by its `state`. */
-interface PendingLogin {
-  readonly state: string;
-  readonly codeVerifier: string;
+/** What logins that are begun at the same time have in common. */
+interface PreparedLogin {
   readonly discovery: Discovery;
   readonly client: Client;
   readonly redirectUri: string;
   readonly scope: string | undefined;
+}
+
+/** What one login has to remember between its two halves; found again by its `state`. */
+interface PendingLogin extends PreparedLogin {
+  readonly state: string;
+  readonly codeVerifier: string;
   readonly startedAt: number;
 }
 
@@ -49,6 +53,7 @@ interface LoginParts {
 export class Login {
   readonly #parts: LoginParts;
   readonly #pending = new Map<string, PendingLogin>();
+  #preparing: Promise<PreparedLogin> | undefined;
   #report: DiscoveryReport = { mode: undefined, resource: undefined, steps: [] };
   #failure: LoginFailure | undefined;
 
@@ -78,7 +83,12 @@ export class Login {
    */
   async start(redirectUri: string): Promise<URL> {
     try {
-      const pending = await this.#prepare(redirectUri);
+      const pending: PendingLogin = {
+        ...(await this.#prepare(redirectUri)),
+        state: randomBytes(32).toString('base64url'),
+        codeVerifier: randomBytes(48).toString('base64url'),
+        startedAt: Date.now(),
+      };
       const url = authorizationUrl(pending);
       this.#remember(pending);
       this.#parts.log.info('Login started', {
@@ -142,7 +152,15 @@ export class Login {
     this.#parts.onChange();
   }
 
-  async #prepare(redirectUri: string): Promise<PendingLogin> {
+  /** Ten tabs opened at once share one discovery and one registration. */
+  #prepare(redirectUri: string): Promise<PreparedLogin> {
+    this.#preparing ??= this.#prepareOnce(redirectUri).finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
+  }
+
+  async #prepareOnce(redirectUri: string): Promise<PreparedLogin> {
     const { settings, session, request, softwareVersion } = this.#parts;
     await session.retryStore();
     const steps: DiscoveryStep[] = [];
@@ -179,15 +197,7 @@ export class Login {
       // Registering again next time would do no harm, so a store that is locked must not stop the login.
       await session.keepClient(client).catch(() => undefined);
     }
-    return {
-      state: randomBytes(32).toString('base64url'),
-      codeVerifier: randomBytes(48).toString('base64url'),
-      discovery,
-      client,
-      redirectUri,
-      scope,
-      startedAt: Date.now(),
-    };
+    return { discovery, client, redirectUri, scope };
   }
 
   /**

@@ -108,6 +108,20 @@ describe('the authorization request', () => {
   });
 });
 
+describe('several tabs opened at once', () => {
+  it('share one discovery and one registration, and have a state each', async () => {
+    const { broker, upstream } = await givenBoth();
+    const opened = await Promise.all(Array.from({ length: 5 }, () => open(broker.loginUrl)));
+    const queries = opened.map(({ location }) => new URL(location ?? '').searchParams);
+    expect(new Set(queries.map((query) => query.get('client_id'))).size).toBe(1);
+    expect(new Set(queries.map((query) => query.get('state'))).size).toBe(5);
+    expect(upstream.authorizationServer.requests.entries.map(({ path }) => path)).toEqual([
+      '/.well-known/oauth-authorization-server',
+      '/register',
+    ]);
+  });
+});
+
 describe('the callback', () => {
   it('finishes logins that are pending at once independently, in any order', async () => {
     const { broker } = await givenBoth();
