@@ -8,6 +8,7 @@ export default defineConfig({
     // Two cores: real browsers, keyrings and child processes starve each other beyond that.
     maxWorkers: 2,
     // oidc-provider says at each import that it is tested on newer versions of Node only.
-    onConsoleLog: (text) => (text.startsWith('oidc-provider WARNING: Unsupported runtime') ? false : undefined),
+    onConsoleLog: (text) =>
+      text.startsWith('oidc-provider WARNING: Unsupported runtime') ? false : undefined,
   },
 });
