@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { createHttpClient, type HttpClient } from './http-client.ts';
+import type { HttpClient } from './http-client.ts';
 import type { Logger } from './log.ts';
 import { bearerChallenge } from './oauth/challenge.ts';
 import { HttpFailure } from './oauth/http.ts';
@@ -14,7 +14,7 @@ import { UpstreamPaths } from './proxy/target.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open-store.ts';
 import type { SecretStore } from './store/secret-store.ts';
-import { VERSION } from './version.ts';
+import { HOMEPAGE, VERSION } from './version.ts';
 
 /** The state a person is shown; see `state` in the status. */
 export type BrokerState = SessionState | 'logging_in';
@@ -60,6 +60,9 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   #listener: Listener | undefined;
   #parts: Parts | undefined;
   #assembling: Promise<Parts> | undefined;
+  #checkingMetadata: Promise<void> | undefined;
+  readonly #warnings: string[] = [];
+  #closed = false;
   #probe: { at: number; result: Promise<{ asksForLogin: boolean } | { unreachable: string }> } | undefined;
 
   constructor(options: BrokerOptions) {
@@ -232,7 +235,10 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
       profile: this.settings.profile,
       issuer: status.issuer,
       client: status.client,
-      scopes: status.scope?.split(' ') ?? [],
+      scopes: {
+        requested: status.requestedScope?.split(' ') ?? [],
+        granted: status.grantedScope?.split(' ') ?? [],
+      },
       access_token: { expires_at: isoTime(status.accessTokenExpiresAt) },
       refresh_token: { present: status.refreshTokenPresent },
       last_refresh: status.lastRefresh && {
@@ -241,6 +247,7 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
         message: status.lastRefresh.message,
       },
       discovery: { mode: report.mode, resource: report.resource, requests: report.steps },
+      warnings: this.#warnings,
       last_error: failure && { code: failure.code, message: failure.message, cure: failure.cure },
       store: { kind: store.kind, description: store.description },
       counters: { ...this.#counters, ...status.counters },
@@ -251,11 +258,13 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
 
   /** Refuses new connections, lets requests in flight finish for at most 5 s, and lets go of everything. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#loginWait.ended(false);
     await this.#listener?.close(CLOSE_GRACE_MS);
     const parts = await this.#assembling?.catch(() => undefined);
     await parts?.session.close();
     await parts?.http.close();
+    await this.#checkingMetadata;
   }
 
   get #publicUrl(): string {
@@ -269,6 +278,8 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
 
   async #assemble(): Promise<Parts> {
     const { settings, log } = this.#options;
+    // The HTTP library is most of what there is to load: the listener is up by now.
+    const { createHttpClient } = await import('./http-client.ts');
     const http = createHttpClient(settings);
     const onChange = () => void this.emit('state');
     const store =
@@ -285,11 +296,24 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
       session,
       request: http.request,
       log,
-      softwareVersion: VERSION,
+      software: { version: VERSION, homepage: HOMEPAGE },
       onChange,
     });
     this.#parts = { http, store, session, login };
+    this.#checkingMetadata = this.#checkClientMetadata(http);
     return this.#parts;
+  }
+
+  /** Runs beside everything else: a document that is wrong is said, and keeps nobody waiting. */
+  async #checkClientMetadata(http: HttpClient): Promise<void> {
+    const { clientMetadataUrl } = this.settings;
+    if (clientMetadataUrl === undefined) return;
+    const { faultOfClientMetadata } = await import('./oauth/client-metadata-document.ts');
+    const fault = await faultOfClientMetadata(clientMetadataUrl, this.redirectUri, http.request);
+    if (fault === undefined || this.#closed) return;
+    this.#warnings.push(fault);
+    this.#options.log.warn(fault);
+    this.emit('state');
   }
 
   /** Asks the upstream without a token: any answer shows that it is there, a 401 that it wants a login. */

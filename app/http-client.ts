@@ -1,10 +1,10 @@
-import { channel } from 'node:diagnostics_channel';
 import { lookup as systemLookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
 import { type AddressClass, addressClass, isLoopbackHost, unbracket } from './address.ts';
+import { watchConnection } from './connection-reuse.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest } from './oauth/http.ts';
 import type { Settings } from './settings.ts';
 
@@ -33,6 +33,7 @@ export type HttpSettings = Pick<
   | 'authorizationEndpoint'
   | 'tokenEndpoint'
   | 'issuer'
+  | 'clientMetadataUrl'
   | 'upstreamTimeoutSeconds'
   | 'extraCaCerts'
   | 'httpsProxy'
@@ -100,25 +101,6 @@ function withoutProxy(noProxy = ''): string {
   return entries.includes('*') ? '*' : [...entries, 'localhost', '127.0.0.1', '[::1]'].join(',');
 }
 
-/**
- * Whether a request failed because it met a kept connection just as the other side closed that: the connection had
- * carried answers before, and nothing came in answer to this request (RFC 9112 §9.3.1). undici hands out the socket's
- * own error object, so this is noted on it.
- */
-export function wasReused(error: Error): boolean {
-  return metIdleClose.has(error);
-}
-
-const metIdleClose = new WeakSet<Error>();
-/** Bytes a connection had read when it was opened, by a proxy's answer, and when a request was last sent on it. */
-const bytesRead = new WeakMap<Socket, { atOpening: number; atRequest: number | undefined }>();
-
-channel('undici:client:sendHeaders').subscribe((message) => {
-  const { socket } = message as { socket: Socket };
-  const read = bytesRead.get(socket);
-  if (read) read.atRequest = socket.bytesRead;
-});
-
 /** A pool whose connections know whether they had carried answers before they failed. */
 function createPool(origin: string | URL, options: Pool.Options): Pool {
   const connect = typeof options.connect === 'function' ? options.connect : buildConnector(options.connect);
@@ -127,19 +109,10 @@ function createPool(origin: string | URL, options: Pool.Options): Pool {
     connect: (target, callback) => {
       connect(target, (...result: [null, Socket] | [Error, null]) => {
         const [, socket] = result;
-        if (socket) watch(socket);
+        if (socket) watchConnection(socket);
         callback(...(result as Parameters<buildConnector.Callback>));
       });
     },
-  });
-}
-
-function watch(socket: Socket): void {
-  const read = { atOpening: socket.bytesRead, atRequest: undefined };
-  bytesRead.set(socket, read);
-  socket.prependListener('error', (error) => {
-    const { atOpening, atRequest = atOpening }: { atOpening: number; atRequest: number | undefined } = read;
-    if (atRequest > atOpening && socket.bytesRead === atRequest) metIdleClose.add(error);
   });
 }
 
@@ -160,6 +133,7 @@ function addressRule(settings: HttpSettings): AddressRule {
     settings.tokenEndpoint,
     settings.authorizationEndpoint,
     settings.issuer,
+    settings.clientMetadataUrl,
   ]
     .filter((url) => url !== undefined)
     .map((url) => unbracket(new URL(url).hostname));

@@ -306,8 +306,12 @@ async function legacyServer(
   };
 }
 
+/**
+ * Whether the probe was let in. A server that keeps sessions finds fault with a call outside of one (400, or 406 and 415
+ * for its form), which one that wants a login would not come to.
+ */
 function isOpen(answered: number): boolean {
-  return answered >= 200 && answered < 300;
+  return (answered >= 200 && answered < 300) || [400, 406, 415].includes(answered);
 }
 
 function notRequired(upstream: URL): LoginFailure {

@@ -7,7 +7,6 @@ const GRANT = v.object({
   server: AUTHORIZATION_SERVER_METADATA,
   client: CLIENT,
   resource: v.optional(v.string()),
-  scope: v.optional(v.string()),
   /** Milliseconds since the epoch. */
   grantedAt: v.number(),
 });
@@ -19,8 +18,9 @@ const RECORD = v.object({
   grant: v.optional(GRANT),
   /** The client registration of the last login, kept beyond the grant. */
   client: v.optional(CLIENT),
-  /** Scopes asked for or granted so far, which a step-up keeps. */
-  scope: v.optional(v.string()),
+  /** The scope the last login asked for, and the one it was granted. */
+  requestedScope: v.optional(v.string()),
+  grantedScope: v.optional(v.string()),
   /** Why the last grant ended, when there was one. */
   ended: v.optional(v.string()),
 });

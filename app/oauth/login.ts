@@ -22,7 +22,6 @@ const SUSPECT_AFTER_MS = 5_000;
 interface PreparedLogin {
   readonly discovery: Discovery;
   readonly client: Client;
-  readonly redirectUri: string;
   readonly scope: string | undefined;
 }
 
@@ -45,7 +44,7 @@ interface LoginParts {
   session: Session;
   request: HttpRequest;
   log: Logger;
-  softwareVersion: string;
+  software: { readonly version: string; readonly homepage: string | undefined };
   onChange: () => void;
 }
 
@@ -120,7 +119,7 @@ export class Login {
       }
       const refusal = query.get('error');
       if (refusal !== null) throw refusedBy(pending, refusal, query.get('error_description'));
-      const callback = new URL(pending.redirectUri);
+      const callback = new URL(pending.client.redirect_uri);
       for (const [name, value] of query) callback.searchParams.append(name, value);
       const { discovery, client } = pending;
       const endpoint = {
@@ -161,7 +160,7 @@ export class Login {
   }
 
   async #prepareOnce(redirectUri: string): Promise<PreparedLogin> {
-    const { settings, session, request, softwareVersion } = this.#parts;
+    const { settings, session, request, software } = this.#parts;
     await session.retryStore();
     const steps: DiscoveryStep[] = [];
     this.#report = { mode: undefined, resource: undefined, steps };
@@ -189,7 +188,7 @@ export class Login {
       server: discovery.server,
       redirectUri,
       scope,
-      softwareVersion,
+      software,
       kept: kept && this.#isSuspect(kept) ? undefined : kept,
       request,
     });
@@ -197,7 +196,7 @@ export class Login {
       // Registering again next time would do no harm, so a store that is locked must not stop the login.
       await session.keepClient(client).catch(() => undefined);
     }
-    return { discovery, client, redirectUri, scope };
+    return { discovery, client, scope };
   }
 
   /**
@@ -348,12 +347,12 @@ function cureOf(oauthError: string | undefined): string {
 }
 
 /** RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2. Parameters of the endpoint's own stay; ours win over the same name. */
-function authorizationUrl({ discovery, client, scope, redirectUri, state, codeVerifier }: PendingLogin): URL {
+function authorizationUrl({ discovery, client, scope, state, codeVerifier }: PendingLogin): URL {
   const url = new URL(discovery.server.authorization_endpoint);
   const parameters: Record<string, string | undefined> = {
     response_type: 'code',
     client_id: client.client_id,
-    redirect_uri: redirectUri,
+    redirect_uri: client.redirect_uri,
     state,
     code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
     code_challenge_method: 'S256',

@@ -35,5 +35,7 @@ export const CLIENT = v.object({
   /** Seconds since the epoch; 0 or absent: never. */
   client_secret_expires_at: v.optional(v.number()),
   token_endpoint_auth_method: v.optional(v.string()),
+  /** The scope it was registered for; a server may refuse any other. */
+  scope: v.optional(v.string()),
 });
 export type Client = v.InferOutput<typeof CLIENT>;

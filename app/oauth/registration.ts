@@ -4,6 +4,7 @@ import { jsonOrUndefined, originOf } from './discovery.ts';
 import { foreignText, LoginFailure } from './errors.ts';
 import type { HttpAnswer, HttpRequest } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+import { coversScope } from './scopes.ts';
 
 /** Identifies this software to authorization servers (RFC 7591 §2); never changes. */
 const SOFTWARE_ID = 'a0f4c2de-5c1b-4d58-9c07-3f6f1c1b7e52';
@@ -14,6 +15,7 @@ const REGISTRATION_RESPONSE = v.object({
   client_secret: v.optional(v.nullable(v.string())),
   client_secret_expires_at: v.optional(v.nullable(v.number())),
   token_endpoint_auth_method: v.optional(v.nullable(v.string())),
+  scope: v.optional(v.nullable(v.string())),
 });
 
 export interface RegistrationInput {
@@ -24,7 +26,7 @@ export interface RegistrationInput {
   server: AuthorizationServerMetadata;
   redirectUri: string;
   scope: string | undefined;
-  softwareVersion: string;
+  software: { readonly version: string; readonly homepage: string | undefined };
   /** The client of the last login; a registration is used again when it fits. */
   kept: Client | undefined;
   request: HttpRequest;
@@ -55,7 +57,7 @@ export async function obtainClient(input: RegistrationInput): Promise<Client> {
   if (settings.clientMetadataUrl !== undefined && server.client_id_metadata_document_supported === true) {
     return { ...base, source: 'metadata-document', client_id: settings.clientMetadataUrl };
   }
-  if (kept && isUsable(kept, server.issuer, redirectUri)) return kept;
+  if (kept && isUsable(kept, input)) return kept;
   if (!settings.autoRegisterClient) {
     throw new LoginFailure(
       'registration_failed',
@@ -70,7 +72,7 @@ export async function obtainClient(input: RegistrationInput): Promise<Client> {
       CURE_CLIENT,
     );
   }
-  return { ...base, source: 'registered', ...(await register(input, server.registration_endpoint)) };
+  return register(input, server.registration_endpoint);
 }
 
 /** Credentials belong to the issuer they were made at (MCP authorization 2026-07-28, client registration). */
@@ -83,20 +85,57 @@ function isForAnother(kept: Client | undefined, { settings, server }: Registrati
   );
 }
 
-function isUsable(kept: Client, issuer: string, redirectUri: string): boolean {
+function isUsable(kept: Client, { server, redirectUri, scope }: RegistrationInput): boolean {
   const expires = kept.client_secret_expires_at ?? 0;
   return (
     kept.source === 'registered' &&
-    kept.issuer === issuer &&
-    kept.redirect_uri === redirectUri &&
+    kept.issuer === server.issuer &&
+    [redirectUri, adjustedRedirect(redirectUri)].includes(kept.redirect_uri) &&
+    // A step-up may ask for more than the client was registered for.
+    (kept.scope === undefined || coversScope(kept.scope, scope)) &&
     (expires === 0 || expires * 1000 > Date.now())
   );
 }
 
-type Registered = Omit<Client, 'issuer' | 'redirect_uri' | 'source'>;
+/**
+ * Registers the client; once more in another form when its redirect URI was refused (MCP authorization 2026-07-28,
+ * client registration).
+ */
+async function register(input: RegistrationInput, endpoint: string): Promise<Client> {
+  const first = await attempt(input, endpoint, { redirectUri: input.redirectUri, applicationType: 'native' });
+  if ('client' in first) return first.client;
+  if (!first.forRedirect) throw refused(input, first);
+  const adjusted = adjustedRedirect(input.redirectUri);
+  const applicationType = adjusted.startsWith('https:') ? 'web' : 'native';
+  const second = await attempt(input, endpoint, { redirectUri: adjusted, applicationType });
+  if ('client' in second) return second.client;
+  throw refused(input, first);
+}
 
-async function register(input: RegistrationInput, endpoint: string): Promise<Registered> {
-  const { server, redirectUri, scope, softwareVersion, request } = input;
+/**
+ * The other form of a redirect URI that a server may want: `localhost` for a loopback address and the reverse (RFC 8252
+ * §7.3 and §8.3 leave servers both ways). An `https:` one stays, but for a web application (OpenID Connect Dynamic Client Registration §2).
+ */
+function adjustedRedirect(redirectUri: string): string {
+  const url = new URL(redirectUri);
+  if (url.protocol === 'https:') return redirectUri;
+  url.hostname = url.hostname === 'localhost' ? '127.0.0.1' : 'localhost';
+  return url.href;
+}
+
+interface Refused {
+  readonly status: number;
+  readonly reason: string;
+  /** Whether it was refused for its redirect URI. */
+  readonly forRedirect: boolean;
+}
+
+async function attempt(
+  input: RegistrationInput,
+  endpoint: string,
+  { redirectUri, applicationType }: { redirectUri: string; applicationType: 'native' | 'web' },
+): Promise<{ client: Client } | Refused> {
+  const { server, scope, software, request } = input;
   const supported = server.token_endpoint_auth_methods_supported;
   const methods = ['none', 'client_secret_basic', 'client_secret_post'] as const;
   const method = methods.find((name) => supported === undefined || supported.includes(name)) ?? 'none';
@@ -107,13 +146,14 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({
         client_name: 'MCP Auth Proxy',
-        application_type: 'native',
+        client_uri: software.homepage,
+        application_type: applicationType,
         redirect_uris: [redirectUri],
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         token_endpoint_auth_method: method,
         software_id: SOFTWARE_ID,
-        software_version: softwareVersion,
+        software_version: software.version,
         scope,
       }),
     });
@@ -128,15 +168,15 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
   const json = jsonOrUndefined(answer.text);
   const parsed = v.safeParse(REGISTRATION_RESPONSE, json);
   if (answer.status < 200 || answer.status > 299 || !parsed.success) {
-    throw new LoginFailure(
-      'registration_failed',
-      `The authorization server ${foreignText(server.issuer)} did not register the client: ${refusalOf(answer.status, json)}.`,
-      CURE_CLIENT,
-      { origin: answer.status >= 500 ? 'server' : 'request' },
-    );
+    const reason = refusalOf(answer.status, json);
+    return { status: answer.status, reason, forRedirect: answer.status < 500 && /redirect/i.test(reason) };
   }
   const { client_id, client_secret, client_secret_expires_at, token_endpoint_auth_method } = parsed.output;
-  return {
+  const registeredScope = parsed.output.scope ?? scope;
+  const client: Client = {
+    issuer: server.issuer,
+    redirect_uri: redirectUri,
+    source: 'registered',
     client_id,
     // A server that gives a secret and names no method has not done what was asked; its metadata decides then.
     ...(token_endpoint_auth_method
@@ -146,7 +186,23 @@ async function register(input: RegistrationInput, endpoint: string): Promise<Reg
         : { token_endpoint_auth_method: method }),
     ...(client_secret ? { client_secret } : {}),
     ...(client_secret_expires_at ? { client_secret_expires_at } : {}),
+    ...(registeredScope === undefined ? {} : { scope: registeredScope }),
   };
+  return { client };
+}
+
+function refused(
+  { server, redirectUri }: RegistrationInput,
+  { status, reason, forRedirect }: Refused,
+): LoginFailure {
+  return new LoginFailure(
+    'registration_failed',
+    forRedirect
+      ? `The authorization server ${foreignText(server.issuer)} does not accept the redirect URI ${redirectUri}, nor its other form: ${reason}.`
+      : `The authorization server ${foreignText(server.issuer)} did not register the client: ${reason}.`,
+    forRedirect ? `Set PUBLIC_BASE_URL to an address it accepts. Or: ${CURE_CLIENT}` : CURE_CLIENT,
+    { origin: status >= 500 ? 'server' : 'request' },
+  );
 }
 
 function refusalOf(status: number, json: unknown): string {

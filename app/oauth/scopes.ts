@@ -37,6 +37,11 @@ export function promptFor(scope: string | undefined): 'consent' | undefined {
   return scope?.split(' ').includes(OFFLINE_ACCESS) ? 'consent' : undefined;
 }
 
+/** Whether every scope of the second list is in the first. */
+export function coversScope(scope: string | undefined, wanted: string | undefined): boolean {
+  return unionOfScopes(scope, wanted) === unionOfScopes(scope);
+}
+
 /** Every scope of the given lists once, in order of first mention; `undefined` when there is none. */
 export function unionOfScopes(...lists: ReadonlyArray<string | undefined>): string | undefined {
   const all = new Set(lists.flatMap((list) => list?.split(/\s+/) ?? []).filter((scope) => scope !== ''));

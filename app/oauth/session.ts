@@ -9,6 +9,7 @@ import type { HttpRequest } from './http.ts';
 import { accountOf, type Grant, type LoginRecord, parseRecord, serializeRecord } from './login-record.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
 import { unionOfScopes } from './scopes.ts';
+import { StepUps } from './step-up.ts';
 import { refreshTokens, revokeToken, TokenEndpointError, type TokenSet } from './token-endpoint.ts';
 
 /** What the session can say of itself; see `state` in the status. */
@@ -35,8 +36,14 @@ export interface TokenSource {
   renew(refused: AccessToken | undefined): Promise<AccessToken | undefined>;
   /** The upstream let a call with this token (or with none) in. */
   accepted(token: AccessToken | undefined): void;
-  /** The upstream asked for a login, or for more scope, with this challenge. */
+  /** The upstream asked for a login with this challenge. */
   challenged(challenge: BearerChallenge | undefined): void;
+  /**
+   * The upstream asked for more scope (RFC 6750 §3.1, `insufficient_scope`).
+   * @param operation what the call wanted to do
+   * @returns whether a login that asks for it is worth a try
+   */
+  scopeRefused(challenge: BearerChallenge, operation: string): boolean;
 }
 
 /** A login is there, but no access token can be had at the moment. */
@@ -59,7 +66,8 @@ export interface SessionStatus {
   state: SessionState;
   issuer: string | undefined;
   client: { id: string; source: Client['source'] } | undefined;
-  scope: string | undefined;
+  requestedScope: string | undefined;
+  grantedScope: string | undefined;
   accessTokenExpiresAt: number | undefined;
   refreshTokenPresent: boolean;
   lastRefresh: { at: number; outcome: 'ok' | 'failed'; message: string | undefined } | undefined;
@@ -130,6 +138,7 @@ export class Session implements TokenSource {
   #open: boolean | undefined;
   #refused = false;
   #challenge: BearerChallenge | undefined;
+  readonly #stepUps = new StepUps();
   #lastRefresh: SessionStatus['lastRefresh'];
   readonly #counters = { logins: 0, refreshes: 0, refresh_failures: 0 };
 
@@ -213,6 +222,11 @@ export class Session implements TokenSource {
     }
   }
 
+  scopeRefused(challenge: BearerChallenge, operation: string): boolean {
+    this.challenged(challenge);
+    return this.#stepUps.refused(operation, this.#counters.logins);
+  }
+
   /** Whether the upstream has asked for a login so far. */
   get asksForLogin(): boolean {
     return this.#open === false;
@@ -230,7 +244,7 @@ export class Session implements TokenSource {
 
   /** Scopes that were asked for or granted so far. */
   get keptScope(): string | undefined {
-    return this.#record.scope;
+    return unionOfScopes(this.#record.requestedScope, this.#record.grantedScope);
   }
 
   /** Keeps a registration, so that a login that is never finished does not leave another one behind each time. */
@@ -266,7 +280,6 @@ export class Session implements TokenSource {
   ): Promise<void> {
     const { server, client, resource, requestedScope } = login;
     return this.#exclusiveEvenUnlocked(async () => {
-      const scope = tokens.scope ?? requestedScope;
       const grant: Grant | undefined =
         tokens.refreshToken === undefined
           ? undefined
@@ -275,13 +288,13 @@ export class Session implements TokenSource {
               server,
               client,
               resource,
-              scope,
               grantedAt: tokens.obtainedAt,
             };
       const record: LoginRecord = {
         ...this.#emptyRecord(),
         client,
-        scope: unionOfScopes(requestedScope, scope),
+        requestedScope,
+        grantedScope: tokens.scope ?? requestedScope,
       };
       if (!grant)
         this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
@@ -314,6 +327,7 @@ export class Session implements TokenSource {
       this.#loaded = true;
       this.#unsaved = false;
       this.#refused = false;
+      this.#stepUps.clear();
       this.#backOff = { delay: 0, until: 0, message: '' };
       const [revocation, removal] = await Promise.allSettled([
         this.#revoke(from, tokens),
@@ -337,7 +351,8 @@ export class Session implements TokenSource {
       state: this.state,
       issuer: shown?.issuer,
       client: shown && { id: shown.client_id, source: shown.source },
-      scope: grant?.scope ?? this.#record.scope,
+      requestedScope: this.#record.requestedScope,
+      grantedScope: this.#record.grantedScope,
       accessTokenExpiresAt:
         this.#access && Number.isFinite(this.#access.expiresAt) ? this.#access.expiresAt : undefined,
       refreshTokenPresent: grant !== undefined,
@@ -432,13 +447,14 @@ export class Session implements TokenSource {
       ...grant,
       server,
       refreshToken: tokens.refreshToken ?? grant.refreshToken,
-      scope: tokens.scope ?? grant.scope,
     };
+    const before = this.#record.grantedScope;
+    const grantedScope = tokens.scope ?? before;
     const changed =
-      next.refreshToken !== grant.refreshToken || next.scope !== grant.scope || server !== grant.server;
+      next.refreshToken !== grant.refreshToken || grantedScope !== before || server !== grant.server;
     if (changed || this.#unsaved) {
       // The token is good even when it cannot be stored; then it is kept here and stored later.
-      await this.#save({ ...this.#record, grant: next }).catch(() => undefined);
+      await this.#save({ ...this.#record, grant: next, grantedScope }).catch(() => undefined);
     }
     this.#counters.refreshes++;
     this.#lastRefresh = { at: Date.now(), outcome: 'ok', message: undefined };

@@ -1,3 +1,4 @@
+import type { ClientAuth } from 'openid-client';
 import { isLoopbackHost } from '../address.ts';
 import { jsonOrUndefined } from './discovery.ts';
 import { foreignText } from './errors.ts';
@@ -130,7 +131,7 @@ async function configure(
   const secret = client.client_secret ?? '';
   const authentication = {
     none: () => oidc.None(),
-    client_secret_basic: () => oidc.ClientSecretBasic(secret),
+    client_secret_basic: () => basicAuthentication(secret),
     client_secret_post: () => oidc.ClientSecretPost(secret),
   }[authenticationMethod(client, server.token_endpoint_auth_methods_supported)]();
   const metadata = Object.fromEntries(Object.entries(server).filter(([, value]) => value !== undefined));
@@ -162,6 +163,17 @@ interface PlainAnswer {
 /** RFC 7009 §2.2: the body says nothing; deployed servers answer with 204 as well. */
 function revocationAnswer(answer: HttpAnswer): PlainAnswer {
   return answer.status >= 200 && answer.status < 300 ? { status: 200, json: {} } : plainAnswer(answer);
+}
+
+/**
+ * RFC 6749 §2.3.1: both parts form-encoded. openid-client's own way escapes `-`, `_` and `.` too, which that encoding
+ * leaves alone, and a server that compares without decoding then refuses the secret it has issued.
+ */
+function basicAuthentication(secret: string): ClientAuth {
+  const encoded = (value: string) => new URLSearchParams({ '': value }).toString().slice(1);
+  return (_server, client, _body, headers) => {
+    headers.set('authorization', `Basic ${btoa(`${encoded(client.client_id)}:${encoded(secret)}`)}`);
+  };
 }
 
 /**

@@ -11,7 +11,8 @@ export type ExchangeOutcome =
   /** The upstream's answer went to the client, whole or until one of the two hung up. */
   | { readonly kind: 'answered'; readonly status: number }
   /** The upstream wants a login (401) or more scope (403); nothing has gone to the client. */
-  | { readonly kind: 'refused'; readonly status: 401 | 403; readonly challenge: BearerChallenge | undefined }
+  | { readonly kind: 'refused'; readonly status: 401; readonly challenge: BearerChallenge | undefined }
+  | { readonly kind: 'refused'; readonly status: 403; readonly challenge: BearerChallenge }
   /** No answer; nothing has gone to the client. */
   | { readonly kind: 'failed'; readonly error: Error };
 
@@ -69,17 +70,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const raw = (controller.rawHeaders ?? []) as Buffer[];
-    if (status === 401 || status === 403) {
-      const challenge = bearerChallenge(valuesOf(raw, 'www-authenticate'));
-      if (status === 401 || challenge?.error === 'insufficient_scope') {
-        this.#discarding = setTimeout(
-          () => controller.abort(new Error('refusal too slow')),
-          MAX_DISCARDING_MS,
-        );
-        this.#discarding.unref();
-        this.#end({ kind: 'refused', status, challenge });
-        return;
-      }
+    const refusal = refusalOf(status, raw);
+    if (refusal) {
+      this.#discarding = setTimeout(() => controller.abort(new Error('refusal too slow')), MAX_DISCARDING_MS);
+      this.#discarding.unref();
+      this.#end(refusal);
+      return;
     }
     this.#status = status;
     const { response, paths, onAnswer } = this.#parts;
@@ -193,4 +189,15 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 function reasonPhrase(text: string): string | undefined {
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(bytes) ? bytes : undefined;
+}
+
+/** What is taken over instead of passed on: a 401, and a 403 that asks for more scope (RFC 6750 §3.1). */
+function refusalOf(
+  status: number,
+  raw: readonly Buffer[],
+): Extract<ExchangeOutcome, { kind: 'refused' }> | undefined {
+  if (status !== 401 && status !== 403) return undefined;
+  const challenge = bearerChallenge(valuesOf(raw, 'www-authenticate'));
+  if (status === 401) return { kind: 'refused', status, challenge };
+  return challenge?.error === 'insufficient_scope' ? { kind: 'refused', status, challenge } : undefined;
 }

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { wasReused } from '../http-client.ts';
+import { wasReused } from '../connection-reuse.ts';
 import type { Logger } from '../log.ts';
+import type { BearerChallenge } from '../oauth/challenge.ts';
 import { type AccessToken, RefreshUnavailable, type TokenSource } from '../oauth/session.ts';
 import { type ExchangeOutcome, exchange } from './exchange.ts';
 import { upwardHeaders } from './headers.ts';
 import { ClientGone, holdBody, type RequestBody, sendable } from './held-body.ts';
-import { type JsonRpcCall, type Refusal, readJsonRpc, refuseCall } from './refusals.ts';
+import { type JsonRpcCall, type Refusal, readJsonRpc, readOperation, refuseCall } from './refusals.ts';
 import type { UpstreamPaths } from './target.ts';
 
 /** What has happened to calls so far, for the status. */
@@ -129,8 +130,7 @@ class Call {
       }
       if (outcome.kind === 'failed') return this.#failure(outcome.error);
       if (outcome.status === 403) {
-        session.challenged(outcome.challenge);
-        return this.#insufficientScope(outcome.challenge?.scope);
+        return this.#insufficientScope(outcome.challenge);
       }
       const renewed: AccessToken | undefined = await session.renew(token);
       if (renewed && !replayed) {
@@ -229,13 +229,19 @@ class Call {
     };
   }
 
-  #insufficientScope(scope: string | undefined): Refusal {
-    const { upstreamHost, loginUrl } = this.#parts;
-    const url = loginUrl();
+  #insufficientScope(challenge: BearerChallenge): Refusal {
+    const { upstreamHost, loginUrl, session } = this.#parts;
+    const operation = this.#body.kind === 'held' ? readOperation(this.#body.bytes) : '';
+    const { scope } = challenge;
     const wanted = scope && /^[\x21-\x7e ]{1,200}$/.test(scope) ? ` (${scope})` : '';
+    const refusal = { code: 'insufficient_scope', status: 403 } as const;
+    if (!session.scopeRefused(challenge, `${this.#request.method} ${operation}`)) {
+      const message = `${upstreamHost} still refuses this call although you logged in for the access it needs${wanted}; ask its operator to give your account that access.`;
+      return { ...refusal, message };
+    }
+    const url = loginUrl();
     return {
-      code: 'insufficient_scope',
-      status: 403,
+      ...refusal,
       message: `Open ${url} to grant ${upstreamHost} the further access this call needs${wanted}, then try again.`,
       loginUrl: url,
     };

@@ -44,12 +44,7 @@ const JSON_RPC_ERROR = -32001;
  * @returns `undefined` when it is not JSON-RPC
  */
 export function readJsonRpc(body: Buffer): JsonRpcCall | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  const json = parse(body);
   if (!Array.isArray(json)) {
     const message = readMessage(json);
     if (!message) return undefined;
@@ -60,6 +55,28 @@ export function readJsonRpc(body: Buffer): JsonRpcCall | undefined {
   const requests = messages.flatMap((message) => message?.request ?? []);
   if (requests.length === 0) return { kind: 'one-way' };
   return { kind: 'batch', ids: requests.map(({ id }) => id), methods: requests.map(({ method }) => method) };
+}
+
+/**
+ * What a request body wants to do, for telling operations apart: the methods in it and what they are applied to, e.g.
+ * `tools/call write_file`; empty when it is not JSON-RPC.
+ */
+export function readOperation(body: Buffer): string {
+  const json = parse(body);
+  const operations = (Array.isArray(json) ? json : [json]).map((message) => {
+    const { method, params } = (message ?? {}) as { method?: unknown; params?: unknown };
+    const { name, uri } = (params ?? {}) as { name?: unknown; uri?: unknown };
+    return [method, name, uri].filter((part) => typeof part === 'string').join(' ');
+  });
+  return operations.join(', ');
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function readMessage(json: unknown): { request?: { id: JsonRpcId; method: string } } | undefined {

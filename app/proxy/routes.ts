@@ -45,10 +45,7 @@ export function localRoutes(broker: RoutedBroker) {
     ['/health', { rule: 'open', handle: (_request, response) => sendJson(response, 200, broker.health()) }],
     ['/mcp/health', { rule: 'peer', handle: (_request, response) => answerReadiness(broker, response) }],
     ['/', { rule: 'peer', handle: (request, response) => answerRoot(broker, request, response) }],
-    [
-      '/oauth/status',
-      { rule: 'peer', handle: async (_request, response) => sendJson(response, 200, await broker.status()) },
-    ],
+    ['/oauth/status', { rule: 'peer', handle: (_request, response) => answerStatus(broker, response) }],
     ['/oauth/login', { rule: 'site', handle: (request, response) => startLogin(broker, request, response) }],
     [
       broker.settings.redirectPath,
@@ -76,6 +73,12 @@ export function localRoutes(broker: RoutedBroker) {
     if (request.method === 'GET' || (request.method === 'HEAD' && !acts)) return route;
     return acts || path === '/oauth/status' ? wrongMethod(route.rule) : undefined;
   };
+}
+
+/** For people as much as for scripts: every member is there, and each on a line of its own. */
+async function answerStatus(broker: RoutedBroker, response: ServerResponse): Promise<void> {
+  const text = JSON.stringify(await broker.status(), (_name, value: unknown) => value ?? null, 2);
+  send(response, 200, `${text}\n`, JSON_HEADERS);
 }
 
 async function answerReadiness(broker: RoutedBroker, response: ServerResponse): Promise<void> {
@@ -117,7 +120,7 @@ async function answerRoot(
       loginUrl: '/oauth/login',
       logoutPath: '/oauth/logout',
       statusPath: '/oauth/status',
-      scopes: status.scopes,
+      scopes: status.scopes.granted,
       needsApiKey: broker.settings.proxyApiKey !== undefined,
       ...(status.issuer === undefined ? {} : { issuer: status.issuer }),
       ...(expires === undefined ? {} : { accessTokenExpiresAt: new Date(expires) }),
@@ -254,11 +257,10 @@ function sendPage(response: ServerResponse, status: number, page: string): void 
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  send(response, status, `${JSON.stringify(body)}\n`, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-  });
+  send(response, status, `${JSON.stringify(body)}\n`, JSON_HEADERS);
 }
+
+const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
 
 function send(response: ServerResponse, status: number, text: string, headers: OutgoingHttpHeaders): void {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) });

@@ -60,7 +60,8 @@ describe('logging out', () => {
     expect(await upstream.authorizationServer.verifyAccessToken(accessToken)).toBeUndefined();
     expect(store.items.size).toBe(0);
     const shown = await broker.status();
-    expect(shown).toMatchObject({ state: 'logged_out', refresh_token: { present: false }, scopes: [] });
+    expect(shown).toMatchObject({ state: 'logged_out', refresh_token: { present: false } });
+    expect(shown.scopes).toEqual({ requested: [], granted: [] });
     expect([shown.client, shown.issuer, shown.reason]).toEqual([undefined, undefined, undefined]);
     expect(await outcomeOf(broker)).toBe('not_authenticated');
 

@@ -364,9 +364,9 @@ describe.each(REVISIONS)('an upstream of %s', (revision) => {
 
 it('asks for more scope by a login, never by a refresh, and keeps what was granted', async () => {
   const rules = RULES['2026-07-28'];
-  const revised = await givenRevision('2026-07-28', serverOptions(PRE_REGISTERED, rules, undefined));
+  const revised = await givenRevision('2026-07-28');
   const { mcpServer } = revised.upstream;
-  const { broker } = await givenBroker(revised.mcpUrl, environment(PRE_REGISTERED, undefined));
+  const { broker } = await givenBroker(revised.mcpUrl);
   expect(await outcomeOf(broker)).toBe('not_authenticated');
   await signIn(broker);
   const client = await givenClient(broker.mcpUrl);
@@ -378,6 +378,8 @@ it('asks for more scope by a login, never by a refresh, and keeps what was grant
   await signIn(broker);
   expect(requestsOf(revised).filter((request) => !request.endsWith(revised.mcpUrl))).toEqual([
     ...rules.metadata(revised),
+    // The client was registered for the narrower scope.
+    `POST ${revised.issuer}/register`,
     `GET ${revised.issuer}/authorize`,
     `POST ${revised.issuer}/token`,
   ]);

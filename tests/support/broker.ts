@@ -145,7 +145,7 @@ export async function givenServedBroker(
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
-  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     const [code, endedBy] = await exited;

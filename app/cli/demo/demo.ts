@@ -128,7 +128,7 @@ async function showLogin(broker: Broker, say: Say): Promise<void> {
   const { status } = await signInByHttp(broker.loginUrl, { user: 'demo', follow: true });
   const { state, client, scopes } = await broker.status();
   say(`   The callback page answered ${status}; the broker is now "${state}".`);
-  say(`   It registered itself as client ${client?.id} and was granted: ${scopes.join(' ')}.\n`);
+  say(`   It registered itself as client ${client?.id} and was granted: ${scopes.granted.join(' ')}.\n`);
 }
 
 async function showCalls(broker: Broker, say: Say, stopped: AbortSignal): Promise<void> {

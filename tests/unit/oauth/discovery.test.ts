@@ -634,25 +634,28 @@ describe('the rules of 2025-03-26', () => {
     expect(server.asked).toEqual(['POST /mcp', ...ABSENT, `GET ${ASM}`]);
   });
 
-  it.each([200, 202])('do not apply to an upstream that answers %i: no login is needed', async (status) => {
-    const server = await givenScriptedServer({ 'POST /mcp': status, 'GET /mcp': 405 });
-    await expectFailure(
-      server,
-      {},
-      {
-        code: 'not_required',
-        message: /answers without a login/,
-        asked: [...PROBES, ...ABSENT, `GET ${ASM}`],
-      },
-    );
-  });
+  it.each([200, 202, 400, 406, 415])(
+    'do not apply to an upstream that answers %i: no login is needed',
+    async (status) => {
+      const server = await givenScriptedServer({ 'POST /mcp': status, 'GET /mcp': 405 });
+      await expectFailure(
+        server,
+        {},
+        {
+          code: 'not_required',
+          message: /answers without a login/,
+          asked: [...PROBES, ...ABSENT, `GET ${ASM}`],
+        },
+      );
+    },
+  );
 
   it.each([PRM, ASM])('do not apply to an open upstream that forbids %s either', async (path) => {
     const server = await givenScriptedServer({ 'POST /mcp': 200, 'GET /mcp': 405, [path]: 403 });
     expect((await run(`${server.origin}/mcp`)).failure?.code).toBe('not_required');
   });
 
-  it.each([400, 403, 404, 500])('do not apply to an upstream that answers %i', async (status) => {
+  it.each([403, 404, 500])('do not apply to an upstream that answers %i', async (status) => {
     const server = await givenScriptedServer({ '/mcp': status });
     await expectFailure(
       server,

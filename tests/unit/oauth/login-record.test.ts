@@ -33,11 +33,11 @@ const record: LoginRecord = {
     },
     client,
     resource: UPSTREAM,
-    scope: 'a b',
     grantedAt: 1_700_000_000_000,
   },
   client,
-  scope: 'a b',
+  requestedScope: 'a b c',
+  grantedScope: 'a b',
 };
 
 const damaged = (change: (copy: Record<string, unknown>) => void): string => {
@@ -76,7 +76,7 @@ describe('a login record', () => {
       'a client of an unknown source',
       damaged((copy) => Object.assign(copy.client as object, { source: 'x' })),
     ],
-    ['a scope of the wrong type', damaged((copy) => Object.assign(copy, { scope: ['a'] }))],
+    ['a scope of the wrong type', damaged((copy) => Object.assign(copy, { grantedScope: 7 }))],
   ])('that is damaged is not read: %s', (_, text) => {
     expect(parseRecord(text, UPSTREAM, 'default')).toBeUndefined();
   });

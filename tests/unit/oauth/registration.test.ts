@@ -62,7 +62,7 @@ async function givenServer(
       obtainClient({
         redirectUri: REDIRECT_URI,
         scope: 'a b',
-        softwareVersion: '1.2.3',
+        software: { version: '1.2.3', homepage: undefined },
         kept: undefined,
         request: http.request,
         ...change,
@@ -142,6 +142,8 @@ describe('the order', () => {
 describe('a registration that was kept', () => {
   it.each<[string, Partial<Client>]>([
     ['as it is', {}],
+    ['with a wider scope', { scope: 'c b a' }],
+    ['for the other form of the redirect URI', { redirect_uri: 'http://localhost:5177/oauth/callback' }],
     ['with a secret that does not expire', { client_secret: 's', client_secret_expires_at: 0 }],
     [
       'with a secret that is still good',
@@ -156,6 +158,7 @@ describe('a registration that was kept', () => {
   });
 
   it.each<[string, Partial<Client>]>([
+    ['whose scope is narrower', { scope: 'a' }],
     ['of another issuer', { issuer: 'https://old.example' }],
     ['for another redirect URI', { redirect_uri: 'http://127.0.0.1:6000/oauth/callback' }],
     ['whose secret has expired', { client_secret: 's', client_secret_expires_at: 1 }],
@@ -221,6 +224,12 @@ describe('a registration request', () => {
     });
   });
 
+  it('names the home of this program where there is one', async () => {
+    const { as, obtain } = await givenServer();
+    await obtain({ software: { version: '1.2.3', homepage: 'https://example.com/home' } });
+    expect(JSON.parse(as.requests[0]?.body ?? '')).toMatchObject({ client_uri: 'https://example.com/home' });
+  });
+
   it('leaves the scope out where there is none', async () => {
     const { as, obtain } = await givenServer();
     await obtain({ scope: undefined });
@@ -240,6 +249,51 @@ describe('a registration request', () => {
   });
 });
 
+describe('a redirect URI that is refused', () => {
+  /** Accepts registrations that hold a text, and refuses all others for their redirect URI. */
+  const accepting =
+    (wanted: string): ScriptedAnswer =>
+    ({ body }, response) => {
+      const accepted = body.includes(wanted);
+      response.writeHead(accepted ? 201 : 400, { 'content-type': 'application/json' });
+      response.end(accepted ? '{"client_id":"new"}' : '{"error":"invalid_redirect_uri"}');
+    };
+
+  it.each([
+    [REDIRECT_URI, 'http://localhost:5177/oauth/callback'],
+    ['http://localhost:5177/cb', 'http://127.0.0.1:5177/cb'],
+    ['http://[::1]:5177/cb', 'http://localhost:5177/cb'],
+  ])('%s is tried once more as %s, and used so', async (redirectUri, adjusted) => {
+    const { as, obtain } = await givenServer(accepting(adjusted));
+    expect(await obtain({ redirectUri })).toMatchObject({ client_id: 'new', redirect_uri: adjusted });
+    expect(as.requests.map(({ body }) => JSON.parse(body).redirect_uris)).toEqual([
+      [redirectUri],
+      [adjusted],
+    ]);
+  });
+
+  it('on https is tried once more as that of a web application', async () => {
+    const { as, obtain } = await givenServer(accepting('"application_type":"web"'));
+    const redirectUri = 'https://proxy.example.com/oauth/callback';
+    expect(await obtain({ redirectUri })).toMatchObject({ client_id: 'new', redirect_uri: redirectUri });
+    expect(as.asked).toHaveLength(2);
+  });
+
+  it('in both forms is shown with its cause and a cure', async () => {
+    const { as, obtain } = await givenServer(accepting('never'));
+    const failure = await failureOf(obtain());
+    expect(failure.message).toContain(`${REDIRECT_URI}, nor its other form: invalid_redirect_uri.`);
+    expect(failure.cure).toMatch(/PUBLIC_BASE_URL.*CLIENT_ID/);
+    expect(as.asked).toHaveLength(2);
+  });
+
+  it('is not tried again for a refusal of another kind', async () => {
+    const { as, obtain } = await givenServer({ status: 400, json: { error: 'invalid_client_metadata' } });
+    expect((await failureOf(obtain())).message).toContain('did not register the client');
+    expect(as.asked).toHaveLength(1);
+  });
+});
+
 describe('a registration answer', () => {
   it.each<[string, object, Partial<Client>]>([
     ['a public client', { client_id: 'c' }, { token_endpoint_auth_method: 'none' }],
@@ -254,6 +308,11 @@ describe('a registration answer', () => {
       { client_secret: 's', client_secret_expires_at: 99, token_endpoint_auth_method: 'client_secret_post' },
     ],
     ['a secret without its method', { client_id: 'c', client_secret: 's' }, { client_secret: 's' }],
+    [
+      'another scope than was asked for',
+      { client_id: 'c', scope: 'a' },
+      { token_endpoint_auth_method: 'none', scope: 'a' },
+    ],
     [
       'a secret nobody asked for',
       { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'none' },
@@ -276,18 +335,19 @@ describe('a registration answer', () => {
       redirect_uri: REDIRECT_URI,
       source: 'registered',
       client_id: 'c',
+      scope: 'a b',
       ...expected,
     });
   });
 
   it.each<[string, ScriptedAnswer, RegExp, LoginFailure['origin']]>([
     [
-      'a refused redirect URI',
+      'a refusal in words',
       {
         status: 400,
-        json: { error: 'invalid_redirect_uri', error_description: 'Only https:\nis\u001b allowed' },
+        json: { error: 'invalid_client_metadata', error_description: 'Only\nfriends\u001b are allowed' },
       },
-      /: invalid_redirect_uri, Only https: is allowed\.$/,
+      /: invalid_client_metadata, Only friends are allowed\.$/,
       'request',
     ],
     ['403 without words', 403, /: HTTP 403\.$/, 'request'],

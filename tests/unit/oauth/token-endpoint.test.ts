@@ -443,6 +443,16 @@ describe('a refusal', () => {
     expect(failure.message).toBe('127.0.0.1:1 cannot be reached (ECONNREFUSED).');
   });
 
+  it('by a fault of our own is told without what was sent', async () => {
+    const { endpoint } = await givenEndpoint(200);
+    const request = async (_: string, { body = '' } = {}) => {
+      throw new Error(`boom ${decoded(body)}`, { cause: body });
+    };
+    const failure = await failureOf(refresh({ ...endpoint, request }));
+    expect(failure).toMatchObject({ definite: false, oauthError: undefined });
+    expect(failure.message).toContain('could not be asked');
+  });
+
   it.each<[string, ScriptedAnswer]>([
     [
       'in its error',
