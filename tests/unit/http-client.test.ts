@@ -8,9 +8,10 @@ import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { wasReused } from '../../app/connection-reuse.ts';
-import { createHttpClient, type HttpClient, type HttpSettings } from '../../app/http-client.ts';
+import type { HttpClient, HttpSettings } from '../../app/http-client.ts';
 import { HttpFailure, type HttpFailureCode } from '../../app/oauth/http.ts';
 import { makeAuthority, type TestAuthority } from '../support/certificates.ts';
+import { givenHttpClient } from '../support/http-client.ts';
 import { givenScriptedServer, listenUntilTestEnds, type Script } from '../support/scripted-server.ts';
 
 let folder: string;
@@ -25,27 +26,10 @@ const LOCAL = 'http://127.0.0.1:1/mcp';
 /** An address of the documentation range (RFC 5737): public by class, and nobody is there. Never contacted. */
 const PUBLIC = 'https://203.0.113.7/mcp';
 
-function givenHttpClient(
+const givenClient = (
   settings: Partial<HttpSettings> = {},
   limits?: { answerTimeoutMs: number },
-): HttpClient {
-  const client = createHttpClient(
-    {
-      upstreamMcpUrl: LOCAL,
-      authorizationEndpoint: undefined,
-      tokenEndpoint: undefined,
-      issuer: undefined,
-      upstreamTimeoutSeconds: 300,
-      extraCaCerts: undefined,
-      httpsProxy: undefined,
-      noProxy: undefined,
-      ...settings,
-    },
-    limits,
-  );
-  onTestFinished(() => client.close());
-  return client;
-}
+): HttpClient => givenHttpClient({ upstreamMcpUrl: LOCAL, ...settings }, limits);
 
 async function failureOf(promise: Promise<unknown>): Promise<HttpFailure> {
   const error = await promise.then(
@@ -96,7 +80,7 @@ describe('a request', () => {
         response.writeHead(418, { 'X-One': 'a', 'Set-Cookie': ['b=1', 'c=2'] }).end('tëxt');
       },
     });
-    const { request } = givenHttpClient();
+    const { request } = givenClient();
     const headers = { 'content-type': 'text/plain', 'x-two': 'y' };
     const answer = await request(`${server.origin}/token?q=1#fragment`, {
       method: 'POST',
@@ -114,7 +98,7 @@ describe('a request', () => {
 
   it('is a GET without a body unless it is told otherwise', async () => {
     const server = await givenScriptedServer({ '/': { json: {} } });
-    await givenHttpClient().request(server.origin);
+    await givenClient().request(server.origin);
     expect(server.requests[0]).toMatchObject({ method: 'GET', body: '' });
     expect(server.requests[0]?.headers).not.toHaveProperty('authorization');
   });
@@ -124,7 +108,7 @@ describe('a request', () => {
       '/from': { text: '', status, headers: { location: '/to' } },
       '/to': { text: 'there' },
     });
-    const answer = await givenHttpClient().request(`${server.origin}/from`);
+    const answer = await givenClient().request(`${server.origin}/from`);
     expect([answer.status, answer.header('location')]).toEqual([status, ['/to']]);
     expect(server.asked).toEqual(['GET /from']);
   });
@@ -137,7 +121,7 @@ describe('a request', () => {
         response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': hello\n\n');
       },
     });
-    const answer = await givenHttpClient().request(`${server.origin}/sse`, { headersOnly: true });
+    const answer = await givenClient().request(`${server.origin}/sse`, { headersOnly: true });
     expect([answer.status, answer.text]).toEqual([200, '']);
     await hungUp;
   });
@@ -151,7 +135,7 @@ describe('a request', () => {
     ],
   ])('ends after its time when the server %s', async (_, script) => {
     const server = await givenScriptedServer(script);
-    const { request } = givenHttpClient({}, { answerTimeoutMs: 50 });
+    const { request } = givenClient({}, { answerTimeoutMs: 50 });
     const failure = await failureOf(request(server.origin));
     expect(failure.code).toBe('timeout');
     expect(failure.message).toBe(`${server.host} did not answer within 0.05 s.`);
@@ -168,7 +152,7 @@ describe('a request', () => {
     ],
   ])('ends when the answer is larger than 256 KiB (%s)', async (_, script) => {
     const server = await givenScriptedServer(script);
-    const failure = await failureOf(givenHttpClient().request(server.origin));
+    const failure = await failureOf(givenClient().request(server.origin));
     expect([failure.code, failure.message]).toEqual([
       'too_large',
       `${server.host} answered with more than 256 KiB.`,
@@ -177,12 +161,12 @@ describe('a request', () => {
 
   it('reads an answer of exactly 256 KiB', async () => {
     const server = await givenScriptedServer({ '/': { text: 'x'.repeat(256 * 1024) } });
-    expect((await givenHttpClient().request(server.origin)).text).toHaveLength(256 * 1024);
+    expect((await givenClient().request(server.origin)).text).toHaveLength(256 * 1024);
   });
 
   it('says why a server cannot be reached, and names no more than its host', async () => {
     const port = await givenFreePort();
-    const failure = await failureOf(givenHttpClient().request(`http://127.0.0.1:${port}/token?secret=1`));
+    const failure = await failureOf(givenClient().request(`http://127.0.0.1:${port}/token?secret=1`));
     expect(failure.code).toBe('unreachable');
     expect(failure.message).toBe(`127.0.0.1:${port} cannot be reached (ECONNREFUSED).`);
     expect(failure.cause).toBeUndefined();
@@ -190,7 +174,7 @@ describe('a request', () => {
 
   it('fails on an answer that is not HTTP', async () => {
     const port = await givenTcpServer((socket) => socket.end('SSH-2.0-x\r\n'));
-    const failure = await failureOf(givenHttpClient().request(`http://127.0.0.1:${port}`));
+    const failure = await failureOf(givenClient().request(`http://127.0.0.1:${port}`));
     expect(failure.code).toBe('unreachable');
   });
 
@@ -200,7 +184,7 @@ describe('a request', () => {
       asked = resolve;
     });
     const server = await givenScriptedServer({ '/': () => asked() });
-    const client = givenHttpClient();
+    const client = givenClient();
     const failure = failureOf(client.request(server.origin));
     await arrived;
     await client.close();
@@ -210,7 +194,7 @@ describe('a request', () => {
 
 describe('addresses that strangers name', () => {
   const code = async (upstreamMcpUrl: string, url: string, settings: Partial<HttpSettings> = {}) => {
-    const { request } = givenHttpClient({ upstreamMcpUrl, ...settings });
+    const { request } = givenClient({ upstreamMcpUrl, ...settings });
     return request(url).then(
       ({ status }) => status,
       (error: HttpFailure) => error.code,
@@ -237,7 +221,7 @@ describe('addresses that strangers name', () => {
   it('are refused when a name leads there', async () => {
     const server = await givenScriptedServer({ '/': 200 });
     const failure = await failureOf(
-      givenHttpClient({ upstreamMcpUrl: PUBLIC }).request(`http://localhost:${server.port}/`),
+      givenClient({ upstreamMcpUrl: PUBLIC }).request(`http://localhost:${server.port}/`),
     );
     expect(failure.code).toBe('forbidden_address');
     expect(failure.message).toMatch(/^localhost is not a public address/);
@@ -246,7 +230,7 @@ describe('addresses that strangers name', () => {
 
   it('are refused on each request, also when a connection is kept', async () => {
     const server = await givenScriptedServer({ '/': 200 });
-    const { request } = givenHttpClient({ upstreamMcpUrl: PUBLIC, issuer: server.origin });
+    const { request } = givenClient({ upstreamMcpUrl: PUBLIC, issuer: server.origin });
     expect((await request(server.origin)).status).toBe(200);
     expect((await failureOf(request(`http://localhost:${server.port}`))).code).toBe('forbidden_address');
     expect(server.asked).toEqual(['GET /']);
@@ -278,7 +262,7 @@ describe('addresses that strangers name', () => {
 
   it('do not matter for the upstream itself, which a person has entered', async () => {
     const server = await givenScriptedServer({ '/mcp': 200 });
-    const { upstream } = givenHttpClient({ upstreamMcpUrl: PUBLIC });
+    const { upstream } = givenClient({ upstreamMcpUrl: PUBLIC });
     const { statusCode } = await upstream.request({ origin: server.origin, path: '/mcp', method: 'GET' });
     expect(statusCode).toBe(200);
   });
@@ -287,7 +271,7 @@ describe('addresses that strangers name', () => {
 describe('certificates', () => {
   it('of an unknown CA are refused, with the cure', async () => {
     const port = await givenTlsServer((_, response) => response.end('secret'));
-    const failure = await failureOf(givenHttpClient().request(`https://localhost:${port}/`));
+    const failure = await failureOf(givenClient().request(`https://localhost:${port}/`));
     expect(failure.code).toBe('unreachable');
     expect(failure.message).toMatch(
       /^The certificate of localhost:\d+ is not trusted \([A-Z_]+\); .*EXTRA_CA_CERTS/,
@@ -296,7 +280,7 @@ describe('certificates', () => {
 
   it('of a CA in EXTRA_CA_CERTS are accepted, by name and by address, for both pools', async () => {
     const port = await givenTlsServer((_, response) => response.end('here'));
-    const client = givenHttpClient({ extraCaCerts: authority.caFile });
+    const client = givenClient({ extraCaCerts: authority.caFile });
     expect((await client.request(`https://localhost:${port}/`)).text).toBe('here');
     expect((await client.request(`https://127.0.0.1:${port}/`)).text).toBe('here');
     const { body } = await client.upstream.request({
@@ -349,7 +333,7 @@ describe('HTTPS_PROXY', () => {
   it('carries https requests of both pools in a tunnel, with its own credentials', async () => {
     const proxy = await givenProxy(await givenTarget());
     // The certificate is for *.localhost, the name resolves to nothing we would reach: the proxy does that.
-    const client = givenHttpClient({
+    const client = givenClient({
       upstreamMcpUrl: 'https://a.b.example/mcp',
       httpsProxy: proxy.url,
       extraCaCerts: authority.caFile,
@@ -375,7 +359,7 @@ describe('HTTPS_PROXY', () => {
     ['as.example.test:8443', ['CONNECT as.example.test:443']],
   ])('is left aside for hosts in NO_PROXY: %s', async (noProxy, asked) => {
     const proxy = await givenProxy(await givenTarget());
-    const { request } = givenHttpClient(
+    const { request } = givenClient(
       { upstreamMcpUrl: PUBLIC, httpsProxy: proxy.url, noProxy },
       { answerTimeoutMs: 2_000 },
     );
@@ -387,7 +371,7 @@ describe('HTTPS_PROXY', () => {
     const proxy = await givenProxy(1);
     const server = await givenScriptedServer({ '/': 200 });
     for (const noProxy of [undefined, 'example.com']) {
-      const { request } = givenHttpClient({ httpsProxy: proxy.url, noProxy });
+      const { request } = givenClient({ httpsProxy: proxy.url, noProxy });
       expect((await request(server.origin)).status).toBe(200);
       expect((await request(`http://localhost:${server.port}`)).status).toBe(200);
     }
@@ -396,7 +380,7 @@ describe('HTTPS_PROXY', () => {
 
   it('does not lead around the address rule', async () => {
     const proxy = await givenProxy(1);
-    const { request } = givenHttpClient({ upstreamMcpUrl: PUBLIC, httpsProxy: proxy.url });
+    const { request } = givenClient({ upstreamMcpUrl: PUBLIC, httpsProxy: proxy.url });
     for (const url of [
       'https://127.0.0.1/',
       'https://10.0.0.1/',
@@ -409,7 +393,7 @@ describe('HTTPS_PROXY', () => {
 
   it('that refuses is named as the reason', async () => {
     const proxy = await givenProxy(1, 407);
-    const { request } = givenHttpClient({ upstreamMcpUrl: PUBLIC, httpsProxy: proxy.url });
+    const { request } = givenClient({ upstreamMcpUrl: PUBLIC, httpsProxy: proxy.url });
     const failure = await failureOf(request('https://as.example.test/'));
     expect(failure.code).toBe('unreachable');
     expect(failure.message).toBe('as.example.test cannot be reached (the proxy answered HTTP 407).');
@@ -449,7 +433,7 @@ describe('wasReused', () => {
         else second(socket);
       });
     });
-    const error = await lastFailure(givenHttpClient(), `http://127.0.0.1:${port}`, 2);
+    const error = await lastFailure(givenClient(), `http://127.0.0.1:${port}`, 2);
     expect(error).toBeInstanceOf(Error);
     expect(wasReused(error)).toBe(expected);
     expect(connections).toBe(1);
@@ -463,13 +447,13 @@ describe('wasReused', () => {
     ['answers nonsense on a new connection', (socket) => socket.end('nonsense\r\n\r\n')],
   ])('not when the server %s', async (_, first) => {
     const port = await givenTcpServer((socket) => socket.once('data', () => first(socket)));
-    const error = await lastFailure(givenHttpClient(), `http://127.0.0.1:${port}`, 1);
+    const error = await lastFailure(givenClient(), `http://127.0.0.1:${port}`, 1);
     expect(error).toBeInstanceOf(Error);
     expect(wasReused(error)).toBe(false);
   });
 
   it('not when no connection was to be had', async () => {
-    const error = await lastFailure(givenHttpClient(), `http://127.0.0.1:${await givenFreePort()}`, 1);
+    const error = await lastFailure(givenClient(), `http://127.0.0.1:${await givenFreePort()}`, 1);
     expect(wasReused(error)).toBe(false);
   });
 
@@ -482,7 +466,7 @@ describe('wasReused', () => {
       if (++requests === times) request.socket.destroy();
       else response.end('ok');
     });
-    const client = givenHttpClient({ extraCaCerts: authority.caFile });
+    const client = givenClient({ extraCaCerts: authority.caFile });
     expect(wasReused(await lastFailure(client, `https://localhost:${port}`, times))).toBe(expected);
   });
 });
@@ -490,7 +474,7 @@ describe('wasReused', () => {
 describe('the upstream’s pool', () => {
   it('gives up on headers after UPSTREAM_TIMEOUT_SECONDS', async () => {
     const server = await givenScriptedServer({ '/': () => undefined });
-    const { upstream } = givenHttpClient({ upstreamTimeoutSeconds: 1 });
+    const { upstream } = givenClient({ upstreamTimeoutSeconds: 1 });
     await expect(upstream.request({ origin: server.origin, path: '/', method: 'GET' })).rejects.toMatchObject(
       {
         code: 'UND_ERR_HEADERS_TIMEOUT',
@@ -503,7 +487,7 @@ describe('the upstream’s pool', () => {
       '/large': (_, response) => void response.writeHead(200, { 'x-large': 'x'.repeat(60_000) }).end(),
       '/larger': (_, response) => void response.writeHead(200, { 'x-large': 'x'.repeat(66_000) }).end(),
     });
-    const { upstream } = givenHttpClient();
+    const { upstream } = givenClient();
     const { headers } = await upstream.request({ origin: server.origin, path: '/large', method: 'GET' });
     expect(headers['x-large']).toHaveLength(60_000);
     await expect(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient } from '../../../app/http-client.ts';
+import { describe, expect, it } from 'vitest';
 import { faultOfClientMetadata } from '../../../app/oauth/client-metadata-document.ts';
+import { givenHttpClient } from '../../support/http-client.ts';
 import { givenScriptedServer, type ScriptedAnswer } from '../../support/scripted-server.ts';
 
 const REDIRECT_URI = 'http://127.0.0.1:6001/oauth/callback';
@@ -17,8 +17,7 @@ async function faultOf(
   const server = await givenScriptedServer();
   const url = `${server.origin}/client.json`;
   server.script['/client.json'] = answer({ ...SHIPPED, client_id: url });
-  const http = createHttpClient({ upstreamMcpUrl: server.origin, upstreamTimeoutSeconds: 300 });
-  onTestFinished(() => http.close());
+  const http = givenHttpClient({ upstreamMcpUrl: server.origin });
   return faultOfClientMetadata(url, redirectUri, http.request);
 }
 

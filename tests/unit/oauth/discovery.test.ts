@@ -1,5 +1,4 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient } from '../../../app/http-client.ts';
+import { describe, expect, it } from 'vitest';
 import type { BearerChallenge } from '../../../app/oauth/challenge.ts';
 import {
   canonicalResource,
@@ -10,6 +9,7 @@ import {
   discoverServer,
 } from '../../../app/oauth/discovery.ts';
 import { LoginFailure } from '../../../app/oauth/errors.ts';
+import { givenHttpClient } from '../../support/http-client.ts';
 import { givenScriptedServer, type ScriptedServer } from '../../support/scripted-server.ts';
 
 const PRM = '/.well-known/oauth-protected-resource';
@@ -29,18 +29,7 @@ async function run(
   input: Partial<DiscoveryInput> = {},
   limits: { answerTimeoutMs?: number } = {},
 ): Promise<Run> {
-  const settings = {
-    upstreamMcpUrl,
-    authorizationEndpoint: undefined,
-    tokenEndpoint: undefined,
-    issuer: undefined,
-    upstreamTimeoutSeconds: 300,
-    extraCaCerts: undefined,
-    httpsProxy: undefined,
-    noProxy: undefined,
-  };
-  const http = createHttpClient(settings, limits);
-  onTestFinished(() => http.close());
+  const http = givenHttpClient({ upstreamMcpUrl }, limits);
   const steps: DiscoveryStep[] = [];
   const onStep = (step: DiscoveryStep) => {
     steps.push(step);
@@ -551,17 +540,7 @@ describe('authorization server metadata', () => {
     const server = await givenWholeServer();
     const moved = { token_endpoint: `${server.origin}/new/token` };
     server.script[ASM] = { json: serverAt(server.origin, moved) };
-    const http = createHttpClient({
-      upstreamMcpUrl: server.origin,
-      authorizationEndpoint: undefined,
-      tokenEndpoint: undefined,
-      issuer: undefined,
-      upstreamTimeoutSeconds: 300,
-      extraCaCerts: undefined,
-      httpsProxy: undefined,
-      noProxy: undefined,
-    });
-    onTestFinished(() => http.close());
+    const http = givenHttpClient({ upstreamMcpUrl: server.origin });
     const input = {
       request: http.request,
       onStep: () => undefined,

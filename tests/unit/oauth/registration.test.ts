@@ -1,9 +1,9 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient } from '../../../app/http-client.ts';
+import { describe, expect, it } from 'vitest';
 import { LoginFailure } from '../../../app/oauth/errors.ts';
 import type { AuthorizationServerMetadata, Client } from '../../../app/oauth/metadata.ts';
 import { obtainClient, type RegistrationInput } from '../../../app/oauth/registration.ts';
 import { DEFAULT_CLIENT_ID } from '../../../app/settings.ts';
+import { givenHttpClient } from '../../support/http-client.ts';
 import {
   givenScriptedServer,
   type ScriptedAnswer,
@@ -36,20 +36,7 @@ async function givenServer(
   answer: ScriptedAnswer = { status: 201, json: { client_id: 'new' } },
 ): Promise<Given> {
   const as = await givenScriptedServer({ 'POST /register': answer });
-  const http = createHttpClient(
-    {
-      upstreamMcpUrl: as.origin,
-      authorizationEndpoint: undefined,
-      tokenEndpoint: undefined,
-      issuer: undefined,
-      upstreamTimeoutSeconds: 300,
-      extraCaCerts: undefined,
-      httpsProxy: undefined,
-      noProxy: undefined,
-    },
-    { answerTimeoutMs: 1_000 },
-  );
-  onTestFinished(() => http.close());
+  const http = givenHttpClient({ upstreamMcpUrl: as.origin }, { answerTimeoutMs: 1_000 });
   const server = {
     issuer: as.origin,
     authorization_endpoint: `${as.origin}/authorize`,

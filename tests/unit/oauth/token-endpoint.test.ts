@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHttpClient } from '../../../app/http-client.ts';
+import { describe, expect, it } from 'vitest';
 import type { Client } from '../../../app/oauth/metadata.ts';
 import {
   authenticationMethod,
@@ -11,6 +10,7 @@ import {
   TokenEndpointError,
   type TokenSet,
 } from '../../../app/oauth/token-endpoint.ts';
+import { givenHttpClient } from '../../support/http-client.ts';
 import {
   givenScriptedServer,
   type ScriptedAnswer,
@@ -40,20 +40,7 @@ async function givenEndpoint(
   { methods, resource }: { methods?: string[]; resource?: string } = {},
 ): Promise<Given> {
   const server = await givenScriptedServer({ 'POST /token': answer, 'POST /revoke': answer });
-  const http = createHttpClient(
-    {
-      upstreamMcpUrl: server.origin,
-      authorizationEndpoint: undefined,
-      tokenEndpoint: undefined,
-      issuer: undefined,
-      upstreamTimeoutSeconds: 300,
-      extraCaCerts: undefined,
-      httpsProxy: undefined,
-      noProxy: undefined,
-    },
-    { answerTimeoutMs: 1_000 },
-  );
-  onTestFinished(() => http.close());
+  const http = givenHttpClient({ upstreamMcpUrl: server.origin }, { answerTimeoutMs: 1_000 });
   const endpoint: TokenEndpoint = {
     server: {
       issuer: server.origin,
