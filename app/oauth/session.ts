@@ -1,16 +1,18 @@
 import type { Logger } from '../log.ts';
 import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
-import { withLock } from '../store/lock.ts';
 import { type SecretStore, SecretStoreError } from '../store/secret-store.ts';
+import { BackOff, LONGEST_BACK_OFF_MS } from './back-off.ts';
 import type { BearerChallenge } from './challenge.ts';
 import { discoverServer } from './discovery.ts';
 import { LoginFailure } from './errors.ts';
 import type { HttpRequest } from './http.ts';
-import { accountOf, type Grant, type LoginRecord, parseRecord, serializeRecord } from './login-record.ts';
+import type { Grant } from './login-record.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+import { type Revocation, revokeLogin } from './revocation.ts';
 import { unionOfScopes } from './scopes.ts';
 import { StepUps } from './step-up.ts';
-import { refreshTokens, revokeToken, TokenEndpointError, type TokenSet } from './token-endpoint.ts';
+import { StoredLogin } from './stored-login.ts';
+import { refreshTokens, TokenEndpointError, type TokenSet } from './token-endpoint.ts';
 
 /** What the session can say of itself; see `state` in the status. */
 export type SessionState = 'logged_out' | 'authenticated' | 'login_required' | 'not_required' | 'error';
@@ -58,9 +60,6 @@ export class RefreshUnavailable extends Error {
   }
 }
 
-/** How a logout went at the authorization server. Everything local is gone in any case. */
-export type Revocation = 'revoked' | 'nothing_to_revoke' | 'not_supported' | 'failed';
-
 /** What the status shows of a session; nothing in it is secret. Times are milliseconds since the epoch. */
 export interface SessionStatus {
   state: SessionState;
@@ -90,8 +89,6 @@ interface SessionParts {
 /** The share of its lifetime at whose end a token is renewed ahead of time, and the longest such time. */
 const RENEW_SHARE = 0.2;
 const RENEW_AHEAD_MS = 300_000;
-const FIRST_BACK_OFF_MS = 1_000;
-const LONGEST_BACK_OFF_MS = 30_000;
 /** How often a broker without a login looks whether another process has logged in, at most. */
 const LOOK_AGAIN_MS = 2_000;
 const NO_REFRESH_TOKEN =
@@ -112,22 +109,13 @@ interface LiveToken extends AccessToken {
  * by a lock on the stored item, across processes; a rotated refresh token is stored before its access token is used.
  */
 export class Session implements TokenSource {
-  readonly account: string;
   readonly #parts: SessionParts;
-  #record: LoginRecord;
-  /** The item's text as last read or written; another text means that another process has written. */
-  #storedText: string | undefined;
-  /** Whether the grant at hand could not be stored so far. */
-  #unsaved = false;
-  /** Whether the stored item is there and cannot be read. */
-  #unreadable = false;
+  readonly #stored: StoredLogin;
+  readonly #backOff = new BackOff();
   #loading: Promise<void> | undefined;
   #loaded = false;
-  #storeFailure: SecretStoreError | undefined;
   #access: LiveToken | undefined;
   #refreshing: Promise<AccessToken | undefined> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
-  #backOff = { delay: 0, until: 0, message: '' };
   /** Where the access token can be revoked when no grant says so. */
   #issuedBy: Pick<Grant, 'server' | 'client'> | undefined;
   /** The last look for a login of another process. */
@@ -144,22 +132,23 @@ export class Session implements TokenSource {
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    this.account = accountOf(parts.settings.upstreamMcpUrl, parts.settings.profile);
-    this.#record = this.#emptyRecord();
+    this.#stored = new StoredLogin(parts);
   }
 
   /** Reads the stored login; later calls return at once. A store that cannot be read is no error here: see the status. */
   load(): Promise<void> {
-    this.#loading ??= this.#exclusive(() => this.#readStore()).finally(() => {
-      if (!this.#loaded) this.#loading = undefined;
-    });
+    this.#loading ??= this.#stored
+      .exclusive(() => this.#readStore())
+      .finally(() => {
+        if (!this.#loaded) this.#loading = undefined;
+      });
     return this.#loading;
   }
 
   /** Asks a store again that was locked or that a person has denied, because something has changed. */
   async retryStore(): Promise<void> {
     if (this.#loaded) return;
-    this.#backOff.until = 0;
+    this.#backOff.lift();
     await this.load();
   }
 
@@ -169,11 +158,11 @@ export class Session implements TokenSource {
       const now = Date.now();
       if (now < access.renewAt) return access;
       if (now < access.expiresAt) {
-        if (this.#record.grant && now >= this.#backOff.until) this.#refresh().catch(() => undefined);
+        if (this.#stored.record.grant && !this.#backOff.isOn) this.#refresh().catch(() => undefined);
         return access;
       }
     }
-    if (this.#loaded && !this.#record.grant) return undefined;
+    if (this.#loaded && !this.#stored.record.grant) return undefined;
     return this.#tokenAfterLoading();
   }
 
@@ -182,11 +171,11 @@ export class Session implements TokenSource {
     if (!this.#loaded) throw this.#waiting();
     const access = this.#access;
     if (access && access !== refused && Date.now() < access.expiresAt) return access;
-    if (!this.#record.grant) {
+    if (!this.#stored.record.grant) {
       if (access && access === refused)
         this.#endLogin('the server refused the access token, and there is no refresh token');
       await this.#lookForLogin();
-      return this.#record.grant && this.#refresh();
+      return this.#stored.record.grant && this.#refresh();
     }
     if (access && access === refused) {
       // A server that refuses even the replacement would have a token renewed, and rotated, for every call.
@@ -239,28 +228,28 @@ export class Session implements TokenSource {
 
   /** The registration that was used last, for the next login. */
   get keptClient(): Client | undefined {
-    return this.#record.client;
+    return this.#stored.record.client;
   }
 
   /** Scopes that were asked for or granted so far. */
   get keptScope(): string | undefined {
-    return unionOfScopes(this.#record.requestedScope, this.#record.grantedScope);
+    return unionOfScopes(this.#stored.record.requestedScope, this.#stored.record.grantedScope);
   }
 
   /** Keeps a registration, so that a login that is never finished does not leave another one behind each time. */
   keepClient(client: Client): Promise<void> {
-    return this.#exclusiveAcrossProcesses(async () => {
+    return this.#stored.exclusiveAcrossProcesses(async () => {
       await this.#reread();
-      await this.#save({ ...this.#record, client });
+      await this.#stored.save({ ...this.#stored.record, client });
     });
   }
 
   /** Forgets a registration that the server no longer knows. */
   forgetClient(clientId: string): Promise<void> {
-    return this.#exclusiveAcrossProcesses(async () => {
+    return this.#stored.exclusiveAcrossProcesses(async () => {
       await this.#reread();
-      if (this.#record.client?.client_id === clientId)
-        await this.#save({ ...this.#record, client: undefined });
+      if (this.#stored.record.client?.client_id === clientId)
+        await this.#stored.save({ ...this.#stored.record, client: undefined });
     });
   }
 
@@ -279,7 +268,7 @@ export class Session implements TokenSource {
     },
   ): Promise<void> {
     const { server, client, resource, requestedScope } = login;
-    return this.#exclusiveEvenUnlocked(async () => {
+    return this.#stored.exclusiveEvenUnlocked(async () => {
       const grant: Grant | undefined =
         tokens.refreshToken === undefined
           ? undefined
@@ -290,21 +279,21 @@ export class Session implements TokenSource {
               resource,
               grantedAt: tokens.obtainedAt,
             };
-      const record: LoginRecord = {
-        ...this.#emptyRecord(),
+      const record = this.#stored.blank({
         client,
         requestedScope,
         grantedScope: tokens.scope ?? requestedScope,
-      };
+        ...(grant ? { grant } : { ended: NO_REFRESH_TOKEN }),
+      });
       if (!grant)
         this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
       this.#loaded = true;
       this.#challenge = undefined;
       this.#counters.logins++;
-      this.#backOff = { delay: 0, until: 0, message: '' };
+      this.#backOff.reset();
       this.#issuedBy = { server, client };
       try {
-        await this.#save(grant ? { ...record, grant } : { ...record, ended: NO_REFRESH_TOKEN });
+        await this.#stored.save(record);
       } finally {
         this.#setRefused(false);
         this.#setAccess(tokens, { replacement: false });
@@ -317,42 +306,38 @@ export class Session implements TokenSource {
    * @throws {SecretStoreError} when the stored item could not be removed
    */
   logout(): Promise<Revocation> {
-    return this.#exclusiveEvenUnlocked(async () => {
+    return this.#stored.exclusiveEvenUnlocked(async () => {
       await this.#reread().catch(() => undefined);
-      const from = this.#record.grant ?? this.#issuedBy;
-      const tokens = { refresh: this.#record.grant?.refreshToken, access: this.#access?.value };
+      const { grant } = this.#stored.record;
+      const from = grant ?? this.#issuedBy;
+      const client = from && (this.#currentClient(from.client) ?? from.client);
+      const { request, log } = this.#parts;
+      const endpoint = from && client && { server: from.server, client, resource: undefined, request };
+      const tokens = { refresh: grant?.refreshToken, access: this.#access?.value };
       this.#access = undefined;
       this.#issuedBy = undefined;
-      this.#record = this.#emptyRecord();
       this.#loaded = true;
-      this.#unsaved = false;
       this.#refused = false;
       this.#stepUps.clear();
-      this.#backOff = { delay: 0, until: 0, message: '' };
+      this.#backOff.reset();
       const [revocation, removal] = await Promise.allSettled([
-        this.#revoke(from, tokens),
-        this.#parts.store.delete(this.account),
+        revokeLogin(endpoint, tokens, log),
+        this.#stored.remove(),
       ]);
-      this.#parts.onChange();
-      if (removal.status === 'rejected') {
-        this.#noteStoreFailure(removal.reason);
-        throw removal.reason;
-      }
-      this.#storedText = undefined;
-      this.#storeFailure = undefined;
+      if (removal.status === 'rejected') throw removal.reason;
       return revocation.status === 'fulfilled' ? revocation.value : 'failed';
     });
   }
 
   status(): SessionStatus {
-    const { grant, client } = this.#record;
+    const { grant, client } = this.#stored.record;
     const shown = grant?.client ?? client;
     return {
       state: this.state,
       issuer: shown?.issuer,
       client: shown && { id: shown.client_id, source: shown.source },
-      requestedScope: this.#record.requestedScope,
-      grantedScope: this.#record.grantedScope,
+      requestedScope: this.#stored.record.requestedScope,
+      grantedScope: this.#stored.record.grantedScope,
       accessTokenExpiresAt:
         this.#access && Number.isFinite(this.#access.expiresAt) ? this.#access.expiresAt : undefined,
       refreshTokenPresent: grant !== undefined,
@@ -364,10 +349,10 @@ export class Session implements TokenSource {
 
   get state(): SessionState {
     if (this.#refused) return 'login_required';
-    if (this.#record.grant) return 'authenticated';
+    if (this.#stored.record.grant) return 'authenticated';
     if (this.#access) return Date.now() < this.#access.expiresAt ? 'authenticated' : 'login_required';
-    if (this.#storeFailure) return 'error';
-    if (this.#record.ended !== undefined) return 'login_required';
+    if (this.#stored.failure) return 'error';
+    if (this.#stored.record.ended !== undefined) return 'login_required';
     return this.#open === true ? 'not_required' : 'logged_out';
   }
 
@@ -375,28 +360,28 @@ export class Session implements TokenSource {
   async close(): Promise<void> {
     // A store that has not answered yet, with a prompt on the screen, has nothing to be waited for.
     if (!this.#loaded) return;
-    await this.#exclusive(async () => {
-      if (this.#unsaved) await this.#save(this.#record).catch(() => undefined);
+    await this.#stored.exclusive(async () => {
+      if (this.#stored.unsaved) await this.#stored.save(this.#stored.record).catch(() => undefined);
     });
   }
 
   #reason(): string | undefined {
     if (this.#refused) return 'The server refuses the tokens of this login.';
-    if (this.#backOff.until > Date.now()) return this.#backOff.message;
-    if (this.#storeFailure) return this.#storeFailure.message;
-    return this.state === 'login_required' ? this.#record.ended : undefined;
+    if (this.#backOff.isOn) return this.#backOff.reason;
+    if (this.#stored.failure) return this.#stored.failure.message;
+    return this.state === 'login_required' ? this.#stored.record.ended : undefined;
   }
 
   async #tokenAfterLoading(): Promise<AccessToken | undefined> {
     await this.#loadUnlessWaiting();
     // A store that cannot be read now may hold a login; the upstream says whether one is needed.
-    if (!this.#record.grant) return undefined;
+    if (!this.#stored.record.grant) return undefined;
     const access = this.#access;
     return access && Date.now() < access.expiresAt ? access : this.#refresh();
   }
 
   async #loadUnlessWaiting(): Promise<void> {
-    if (!this.#loaded && Date.now() >= this.#backOff.until) await this.load();
+    if (!this.#loaded && !this.#backOff.isOn) await this.load();
   }
 
   #refresh(): Promise<AccessToken | undefined> {
@@ -409,7 +394,7 @@ export class Session implements TokenSource {
   }
 
   async #refreshOnce(before: AccessToken | undefined): Promise<AccessToken | undefined> {
-    if (Date.now() < this.#backOff.until) throw this.#waiting();
+    if (this.#backOff.isOn) throw this.#waiting();
     const refresh = async () => {
       // A login that was completed meanwhile has brought a token.
       const access = this.#access;
@@ -417,9 +402,9 @@ export class Session implements TokenSource {
     };
     try {
       // What could not be stored is nobody else's to refresh, and the place of the lock may be out of order as well.
-      return await (this.#unsaved
-        ? this.#exclusiveEvenUnlocked(refresh)
-        : this.#exclusiveAcrossProcesses(refresh));
+      return await (this.#stored.unsaved
+        ? this.#stored.exclusiveEvenUnlocked(refresh)
+        : this.#stored.exclusiveAcrossProcesses(refresh));
     } catch (error) {
       if (error instanceof SecretStoreError) throw this.#unavailable(error.message);
       throw error;
@@ -428,7 +413,7 @@ export class Session implements TokenSource {
 
   async #refreshHoldingLock(): Promise<AccessToken | undefined> {
     await this.#reread();
-    const { grant } = this.#record;
+    const { grant } = this.#stored.record;
     if (!grant) return undefined;
     const client = this.#currentClient(grant.client);
     if (!client) {
@@ -448,17 +433,17 @@ export class Session implements TokenSource {
       server,
       refreshToken: tokens.refreshToken ?? grant.refreshToken,
     };
-    const before = this.#record.grantedScope;
+    const before = this.#stored.record.grantedScope;
     const grantedScope = tokens.scope ?? before;
     const changed =
       next.refreshToken !== grant.refreshToken || grantedScope !== before || server !== grant.server;
-    if (changed || this.#unsaved) {
+    if (changed || this.#stored.unsaved) {
       // The token is good even when it cannot be stored; then it is kept here and stored later.
-      await this.#save({ ...this.#record, grant: next, grantedScope }).catch(() => undefined);
+      await this.#stored.save({ ...this.#stored.record, grant: next, grantedScope }).catch(() => undefined);
     }
     this.#counters.refreshes++;
     this.#lastRefresh = { at: Date.now(), outcome: 'ok', message: undefined };
-    this.#backOff = { delay: 0, until: 0, message: '' };
+    this.#backOff.reset();
     this.#parts.log.info('Access token refreshed', { rotated: next.refreshToken !== grant.refreshToken });
     const replacement = this.#refused || (this.#replacing !== undefined && this.#replacing === this.#access);
     return this.#setAccess(tokens, { replacement });
@@ -471,14 +456,14 @@ export class Session implements TokenSource {
     const oauthError = error instanceof TokenEndpointError ? error.oauthError : undefined;
     if (oauthError === 'invalid_grant') {
       await this.#reread();
-      const { refreshToken } = this.#record.grant ?? grant;
+      const { refreshToken } = this.#stored.record.grant ?? grant;
       // This process may have slept beyond its lock, and another has stored the next token since.
       if (refreshToken !== grant.refreshToken) return this.#refreshHoldingLock();
       await this.#endGrant(message);
       return undefined;
     }
     if (oauthError === 'invalid_client' && grant.client.source === 'registered') {
-      this.#record = { ...this.#record, client: undefined };
+      this.#stored.replace({ ...this.#stored.record, client: undefined });
       await this.#endGrant(`the server has forgotten the client registration: ${message}`);
       return undefined;
     }
@@ -516,44 +501,17 @@ export class Session implements TokenSource {
   }
 
   async #endGrant(reason: string): Promise<void> {
-    const { grant: _, ...rest } = this.#record;
+    const { grant: _, ...rest } = this.#stored.record;
     if (this.#access === this.#replacing) this.#access = undefined;
-    await this.#save({ ...rest, ended: `The login has ended: ${reason}` }).catch(() => undefined);
+    await this.#stored.save({ ...rest, ended: `The login has ended: ${reason}` }).catch(() => undefined);
     this.#parts.log.warn('The login has ended; log in again', { reason });
   }
 
   #endLogin(reason: string): void {
     this.#access = undefined;
-    this.#record = { ...this.#record, ended: `The login has ended: ${reason}.` };
+    this.#stored.replace({ ...this.#stored.record, ended: `The login has ended: ${reason}.` });
     this.#parts.log.warn('The login has ended; log in again', { reason });
     this.#parts.onChange();
-  }
-
-  async #revoke(
-    from: Pick<Grant, 'server' | 'client'> | undefined,
-    tokens: { refresh: string | undefined; access: string | undefined },
-  ): Promise<Revocation> {
-    if (!from) return 'nothing_to_revoke';
-    const { server } = from;
-    if (server.revocation_endpoint === undefined) return 'not_supported';
-    const client = this.#currentClient(from.client) ?? from.client;
-    const endpoint = { server, client, resource: undefined, request: this.#parts.request };
-    try {
-      if (tokens.refresh !== undefined) await revokeToken(endpoint, tokens.refresh, 'refresh_token');
-      if (tokens.access !== undefined) {
-        await revokeToken(endpoint, tokens.access, 'access_token').catch((error: unknown) => {
-          // RFC 7009 §2.2.1: a server may revoke refresh tokens only, and their access tokens with them.
-          const refused = error instanceof TokenEndpointError ? error.oauthError : undefined;
-          if (refused !== 'unsupported_token_type' || tokens.refresh === undefined) throw error;
-        });
-      }
-      return 'revoked';
-    } catch (error) {
-      this.#parts.log.warn('Tokens were not revoked at the server', {
-        reason: error instanceof TokenEndpointError ? error.message : 'unknown failure',
-      });
-      return 'failed';
-    }
   }
 
   #setAccess(tokens: TokenSet, { replacement }: { replacement: boolean }): AccessToken {
@@ -581,8 +539,7 @@ export class Session implements TokenSource {
   }
 
   #unavailable(message: string): RefreshUnavailable {
-    const delay = Math.min(Math.max(this.#backOff.delay * 2, FIRST_BACK_OFF_MS), LONGEST_BACK_OFF_MS);
-    this.#backOff = { delay, until: Date.now() + delay, message };
+    const delay = this.#backOff.failed(message);
     this.#parts.log.warn('No new access token for now; the login is kept', {
       reason: message,
       retry_in_ms: delay,
@@ -591,9 +548,7 @@ export class Session implements TokenSource {
   }
 
   #waiting(): RefreshUnavailable {
-    const seconds = Math.ceil((this.#backOff.until - Date.now()) / 1000);
-    const bounded = Math.min(Math.max(seconds, 1), LONGEST_BACK_OFF_MS / 1000);
-    return new RefreshUnavailable(this.#backOff.message, bounded);
+    return new RefreshUnavailable(this.#backOff.reason, this.#backOff.secondsLeft);
   }
 
   async #readStore(): Promise<void> {
@@ -604,121 +559,27 @@ export class Session implements TokenSource {
       if (!(error instanceof SecretStoreError)) throw error;
       this.#unavailable(error.message);
       // A person said no: asking again on every call would put one prompt after the other on the screen.
-      if (error.code === 'denied') this.#backOff.until = Number.POSITIVE_INFINITY;
+      if (error.code === 'denied') this.#backOff.hold();
     }
   }
 
   /** Without a login here, another process may have logged in since the store was read last. */
   async #lookForLogin(): Promise<void> {
-    if (this.#parts.store.lockFolder === undefined) return;
+    if (!this.#stored.isShared) return;
     const now = Date.now();
     if (this.#look === undefined || now - this.#look.at >= LOOK_AGAIN_MS) {
-      const done = this.#exclusive(() => this.#reread()).catch((error: unknown) => {
-        if (!(error instanceof SecretStoreError)) throw error;
-      });
+      const done = this.#stored
+        .exclusive(() => this.#reread())
+        .catch((error: unknown) => {
+          if (!(error instanceof SecretStoreError)) throw error;
+        });
       this.#look = { at: now, done };
     }
     await this.#look.done;
   }
 
-  /** Takes over what another process has stored since. @throws {SecretStoreError} when the store cannot be read */
   async #reread(): Promise<void> {
-    // A login that could not be stored is newer than what is stored.
-    if (this.#unsaved) return;
-    const { store, settings, log } = this.#parts;
-    let text: string | undefined;
-    try {
-      text = await store.get(this.account);
-      this.#unreadable = false;
-      this.#storeFailure = undefined;
-    } catch (error) {
-      if (error instanceof SecretStoreError && error.code === 'corrupt') {
-        if (!this.#unreadable) {
-          log.warn('The stored login is not readable; log in again', {
-            store: store.kind,
-            reason: error.message,
-          });
-        }
-        this.#unreadable = true;
-        this.#storeFailure = undefined;
-      } else {
-        this.#noteStoreFailure(error);
-        throw error;
-      }
-    }
-    if (text === this.#storedText) return;
-    this.#storedText = text;
-    const record =
-      text === undefined ? undefined : parseRecord(text, settings.upstreamMcpUrl, settings.profile);
-    if (text !== undefined && !record) {
-      log.warn('The stored login is not one of this program and server; log in again', { store: store.kind });
-    }
-    if (this.#record.grant && !record?.grant) this.#access = undefined;
-    this.#record = record ?? this.#emptyRecord();
-    this.#parts.onChange();
-  }
-
-  /** Stores a record and holds it, also when storing fails. @throws {SecretStoreError} */
-  async #save(record: LoginRecord): Promise<void> {
-    // Only a grant is worth holding on to: the rest must not keep another process's grant from being seen.
-    const unsaved = record.grant !== undefined && (this.#unsaved || record.grant !== this.#record.grant);
-    this.#record = record;
-    const text = serializeRecord(record);
-    try {
-      await this.#parts.store.set(this.account, text);
-      this.#storedText = text;
-      this.#unsaved = false;
-      this.#storeFailure = undefined;
-    } catch (error) {
-      this.#unsaved = unsaved;
-      this.#noteStoreFailure(error);
-      throw error;
-    }
-  }
-
-  #noteStoreFailure(error: unknown): void {
-    if (!(error instanceof SecretStoreError)) throw error;
-    const known = this.#storeFailure?.message === error.message;
-    this.#storeFailure = error;
-    if (known) return;
-    this.#parts.log.error('The token store failed', {
-      store: this.#parts.store.kind,
-      code: error.code,
-      reason: error.message,
-    });
-    this.#parts.onChange();
-  }
-
-  #emptyRecord(): LoginRecord {
-    const { upstreamMcpUrl, profile } = this.#parts.settings;
-    return { version: 1, upstream: upstreamMcpUrl, profile };
-  }
-
-  #exclusive<T>(fn: () => Promise<T>): Promise<T> {
-    const run = this.#turn.then(fn);
-    this.#turn = run.catch(() => undefined);
-    return run;
-  }
-
-  /** For what must happen now or be lost: without the lock when that cannot be had. */
-  #exclusiveEvenUnlocked<T>(fn: () => Promise<T>): Promise<T> {
-    let begun = false;
-    const once = () => {
-      begun = true;
-      return fn();
-    };
-    return this.#exclusive(async () => {
-      try {
-        return await withLock(this.#parts.store.lockFolder, this.account, undefined, once);
-      } catch (error) {
-        if (begun || !(error instanceof SecretStoreError)) throw error;
-        this.#parts.log.warn('The lock on the stored login was not to be had', { reason: error.message });
-        return fn();
-      }
-    });
-  }
-
-  #exclusiveAcrossProcesses<T>(fn: () => Promise<T>): Promise<T> {
-    return this.#exclusive(() => withLock(this.#parts.store.lockFolder, this.account, undefined, fn));
+    // Logged out, or ended, by another process.
+    if ((await this.#stored.reread()) === 'ended') this.#access = undefined;
   }
 }

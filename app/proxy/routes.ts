@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Broker, BrokerState } from '../broker.ts';
 import { LoginFailure } from '../oauth/errors.ts';
-import type { Revocation } from '../oauth/session.ts';
+import type { Revocation } from '../oauth/revocation.ts';
 import { landingPage } from '../pages/landing.ts';
 import { loggedOutPage } from '../pages/logged-out.ts';
 import { loginDonePage } from '../pages/login-done.ts';
