@@ -1,11 +1,12 @@
 import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
 import { type BearerChallenge, bearerChallenge } from './challenge.ts';
-import { foreignText, LoginFailure } from './errors.ts';
+import { foreignText, LoginFailure, shownUrl } from './errors.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
 import {
   AUTHORIZATION_SERVER_METADATA,
   type AuthorizationServerMetadata,
+  isSecureUrl,
   PROTECTED_RESOURCE_METADATA,
   type ProtectedResourceMetadata,
 } from './metadata.ts';
@@ -151,7 +152,7 @@ async function probeForChallenge(input: DiscoveryInput, upstream: URL): Promise<
         { cause: error, origin: originOf(error) },
       );
     }
-    input.onStep({ method: options.method, url, outcome: String(answer.status) });
+    input.onStep({ method: options.method, url: shownUrl(url), outcome: String(answer.status) });
     first ??= answer.status;
     if (answer.status === 401)
       return { challenge: bearerChallenge(answer.header('www-authenticate')), answered: 401 };
@@ -183,7 +184,7 @@ async function protectedResourceMetadata(
   for (const url of urls) {
     const found = await fetchMetadata(input, url, PROTECTED_RESOURCE_METADATA);
     if (found.document) return checkedResource(found.document, upstream, url);
-    if (!isAbsent(found.status)) refused ??= `${url} answered HTTP ${found.status}`;
+    if (!isAbsent(found.status)) refused ??= `${shownUrl(url)} answered HTTP ${found.status}`;
   }
   // The rules of 2025-03-26 apply only where the metadata is definitely absent.
   if (refused !== undefined) {
@@ -214,7 +215,7 @@ function checkedResource(
   if (!matches) {
     throw new LoginFailure(
       'discovery_failed',
-      `The metadata at ${foreignText(source)} is for another resource (${foreignText(metadata.resource)}), so it was not used.`,
+      `The metadata at ${shownUrl(source)} is for another resource (${shownUrl(metadata.resource)}), so it was not used.`,
       'Set UPSTREAM_MCP_URL to the URL the server calls its own, or tell the operator of the server.',
     );
   }
@@ -265,7 +266,7 @@ async function serverMetadata(
   for (const url of metadataUrls(checkedUrl(input, issuer, 'The authorization server'))) {
     const found = await fetchMetadata(input, url, AUTHORIZATION_SERVER_METADATA);
     if (found.document) return checkedServer(input, found.document, issuer, { pkceAdvertised: true });
-    outcomes.push(`${url} answered HTTP ${found.status}`);
+    outcomes.push(`${shownUrl(url)} answered HTTP ${found.status}`);
   }
   throw new LoginFailure(
     'discovery_failed',
@@ -358,19 +359,15 @@ function checkedServer(
 
 /** Only https, or http on loopback when the upstream that a person entered is on loopback itself. */
 function checkedUrl(input: Pick<DiscoveryInput, 'upstreamMcpUrl'>, url: string, what: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const local = isLoopbackHost(new URL(input.upstreamMcpUrl).hostname);
-  const allowed =
-    parsed?.protocol === 'https:' ||
-    (parsed?.protocol === 'http:' && local && isLoopbackHost(parsed.hostname));
-  if (!parsed || !allowed || parsed.username !== '' || parsed.password !== '') {
+  if (!isSecureUrl(url) || (!local && new URL(url).protocol === 'http:')) {
     throw new LoginFailure(
       'discovery_failed',
-      `${what} is not an https: URL (${foreignText(url)}), so it was not used.`,
+      `${what} is not an https: URL (${shownUrl(url)}), so it was not used.`,
       'Tell the operator of the server; a login over anything but https: is not safe.',
     );
   }
-  return parsed;
+  return new URL(url);
 }
 
 type Fetched<T> = { document: T; status: 200 } | { document?: undefined; status: number };
@@ -406,19 +403,19 @@ async function fetchMetadata<T>(
       redirects < MAX_REDIRECTS &&
       URL.canParse(location, target)
     ) {
-      input.onStep({ method: 'GET', url: target, outcome: `${status}, redirects` });
+      input.onStep({ method: 'GET', url: shownUrl(target), outcome: `${status}, redirects` });
       target = new URL(location, target).href;
       continue;
     }
     if (status !== 200) {
-      input.onStep({ method: 'GET', url: target, outcome: String(status) });
+      input.onStep({ method: 'GET', url: shownUrl(target), outcome: String(status) });
       if ((status >= 400 && status < 500) || status === 502) return { status };
       throw unusable(target, `HTTP ${status}`, 'server');
     }
     const parsed = v.safeParse(schema, jsonOrUndefined(answer.text));
     input.onStep({
       method: 'GET',
-      url: target,
+      url: shownUrl(target),
       outcome: parsed.success ? '200' : '200, not a metadata document',
     });
     if (!parsed.success) {
@@ -434,14 +431,14 @@ async function fetchMetadata<T>(
 
 function step(input: Pick<DiscoveryInput, 'onStep'>, method: string, url: string, error: unknown): string {
   if (!(error instanceof HttpFailure)) throw error;
-  input.onStep({ method, url, outcome: error.code });
+  input.onStep({ method, url: shownUrl(url), outcome: error.code });
   return error.message;
 }
 
 function unusable(url: string, reason: string, origin: LoginFailure['origin'] = 'request'): LoginFailure {
   return new LoginFailure(
     'discovery_failed',
-    `The metadata at ${foreignText(url)} cannot be used: ${reason}.`,
+    `The metadata at ${shownUrl(url)} cannot be used: ${reason}.`,
     CURE_OVERRIDE,
     { origin },
   );

@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { AUTHORIZATION_SERVER_METADATA, CLIENT } from './metadata.ts';
+import { AUTHORIZATION_SERVER_METADATA, CLIENT, isSecureUrl } from './metadata.ts';
+
+/** Discovery has checked these URLs, but whoever changed an item could send the refresh token anywhere. */
+const SERVER = v.pipe(
+  AUTHORIZATION_SERVER_METADATA,
+  v.check(({ issuer, token_endpoint, revocation_endpoint = token_endpoint }) =>
+    [issuer, token_endpoint, revocation_endpoint].every(isSecureUrl),
+  ),
+);
 
 const GRANT = v.object({
-  refreshToken: v.string(),
-  server: AUTHORIZATION_SERVER_METADATA,
+  refreshToken: v.pipe(v.string(), v.minLength(1)),
+  server: SERVER,
   client: CLIENT,
   resource: v.optional(v.string()),
   /** Milliseconds since the epoch. */

@@ -3,7 +3,7 @@ import type { Logger } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import { SecretStoreError } from '../store/secret-store.ts';
 import { type Discovery, type DiscoveryStep, discover } from './discovery.ts';
-import { foreignText, LoginFailure } from './errors.ts';
+import { foreignText, LoginFailure, shownUrl, withoutSecrets } from './errors.ts';
 import type { HttpRequest } from './http.ts';
 import type { Client } from './metadata.ts';
 import { obtainClient } from './registration.ts';
@@ -17,6 +17,8 @@ export const LOGIN_LIFETIME_MS = 600_000;
 const MAX_PENDING = 50;
 /** A kept registration whose login did not come back for so long may be one the server has forgotten. */
 const SUSPECT_AFTER_MS = 5_000;
+
+const CURE_OPERATOR = 'Start the login again; if it happens twice, tell the operator of the server.';
 
 /** What logins that are begun at the same time have in common. */
 interface PreparedLogin {
@@ -91,8 +93,8 @@ export class Login {
       const url = authorizationUrl(pending);
       this.#remember(pending);
       this.#parts.log.info('Login started', {
-        issuer: pending.discovery.server.issuer,
-        scope: pending.scope,
+        issuer: foreignText(pending.discovery.server.issuer),
+        scope: pending.scope && foreignText(pending.scope),
       });
       return url;
     } catch (error) {
@@ -117,8 +119,9 @@ export class Login {
           'Start the login again.',
         );
       }
-      const refusal = query.get('error');
-      if (refusal !== null) throw refusedBy(pending, refusal, query.get('error_description'));
+      if (query.has('error')) {
+        throw refusedBy(pending, shownOf(query, 'error'), shownOf(query, 'error_description'));
+      }
       const callback = new URL(pending.client.redirect_uri);
       for (const [name, value] of query) callback.searchParams.append(name, value);
       const { discovery, client } = pending;
@@ -134,8 +137,8 @@ export class Login {
       const warning = await this.#adopt(pending, tokens);
       this.#failure = undefined;
       this.#parts.log.info('Logged in', {
-        issuer: discovery.server.issuer,
-        scope: tokens.scope ?? pending.scope,
+        issuer: foreignText(discovery.server.issuer),
+        scope: foreignText(tokens.scope ?? pending.scope) || undefined,
       });
       return { warning };
     } catch (error) {
@@ -172,7 +175,11 @@ export class Login {
         steps.push(step);
       },
     });
-    this.#report = { mode: discovery.mode, resource: discovery.resource, steps };
+    this.#report = {
+      mode: discovery.mode,
+      resource: discovery.resource && shownUrl(discovery.resource),
+      steps,
+    };
     const stepUp = discovery.challenge?.error === 'insufficient_scope';
     const scope = selectScope({
       configured: settings.scopes,
@@ -266,7 +273,11 @@ export class Login {
         const cure = 'Start the login again: the client will be registered anew.';
         return new LoginFailure('token_request_failed', error.message, cure, { origin });
       }
-      return new LoginFailure('token_request_failed', error.message, cureOf(error.oauthError), { origin });
+      const cure =
+        error.definite && error.oauthError === undefined
+          ? CURE_OPERATOR
+          : cureOf(error.oauthError, pending.client);
+      return new LoginFailure('token_request_failed', error.message, cure, { origin });
     }
     return error;
   }
@@ -307,30 +318,55 @@ function checkIssuer(query: URLSearchParams, { discovery }: PendingLogin): void 
   const named = query.getAll('iss');
   if (named.length === 0 ? promised !== true : named.length === 1 && named[0] === issuer) return;
   const said =
-    named.length === 0 ? 'does not name its issuer' : `comes from another issuer (${foreignText(named[0])})`;
+    named.length === 0 ? 'does not name its issuer' : `comes from another issuer (${shownOf(query, 'iss')})`;
   throw new LoginFailure(
     'invalid_callback',
     `The answer ${said}, but ${foreignText(issuer)} was asked.`,
     discovery.mode === 'override'
       ? 'If that is the server you mean, set ISSUER to it exactly; else do not log in there.'
-      : 'Start the login again; if it happens twice, tell the operator of the server.',
+      : CURE_OPERATOR,
   );
 }
 
-/** RFC 6749 §4.1.2.1: the authorization server, or the person, said no. */
-function refusedBy(
-  { discovery }: PendingLogin,
-  error: string,
-  errorDescription: string | null,
-): LoginFailure {
-  const { host } = new URL(discovery.server.authorization_endpoint);
-  const code = foreignText(error);
-  const description = foreignText(errorDescription);
-  const message = `${host} did not grant the login: ${code}${description && ` (${description})`}.`;
-  return new LoginFailure('authorization_refused', message, cureOf(code));
+/** A parameter of a callback for showing: a server may repeat there what else the callback holds. */
+function shownOf(query: URLSearchParams, name: 'iss' | 'error' | 'error_description'): string {
+  return withoutSecrets(query.get(name), [...query.getAll('code'), ...query.getAll('state')]);
 }
 
-function cureOf(oauthError: string | undefined): string {
+/** RFC 6749 §4.1.2.1: the authorization server, or the person, said no. */
+function refusedBy({ discovery, client }: PendingLogin, code: string, description: string): LoginFailure {
+  const { host } = new URL(discovery.server.authorization_endpoint);
+  const words = REFUSALS.get(code);
+  const reason = words
+    ? `${words} (${code}${description && `: ${description}`})`
+    : `${code}${description && ` (${description})`}`;
+  return new LoginFailure(
+    'authorization_refused',
+    `${host} did not grant the login: ${reason}.`,
+    cureOf(code, client),
+    { origin: TROUBLE_OF_THE_SERVER.has(code) ? 'server' : 'request' },
+  );
+}
+
+/** The codes of RFC 6749 §4.1.2.1, RFC 8707 §2 and OpenID Connect Core §3.1.2.6 in words. */
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['access_denied', 'the access was denied'],
+  ['invalid_scope', 'it does not give a scope that was asked for'],
+  ['invalid_request', 'it finds fault with the request'],
+  ['invalid_target', 'it does not know the MCP server'],
+  ['unauthorized_client', 'it does not let this client log in'],
+  ['unsupported_response_type', 'it does not hand out authorization codes'],
+  ['server_error', 'it met an error of its own'],
+  ['temporarily_unavailable', 'it is overloaded or under maintenance'],
+  ['login_required', 'you are not signed in there'],
+  ['interaction_required', 'it wants to ask you something first'],
+  ['consent_required', 'it wants your consent first'],
+  ['account_selection_required', 'you have to choose an account there'],
+]);
+
+const TROUBLE_OF_THE_SERVER: ReadonlySet<string> = new Set(['server_error', 'temporarily_unavailable']);
+
+function cureOf(oauthError: string | undefined, { source }: Client): string {
   switch (oauthError) {
     case 'access_denied':
       return 'If that was a mistake, start the login again and allow the access.';
@@ -338,9 +374,21 @@ function cureOf(oauthError: string | undefined): string {
       return 'Set SCOPES to scopes the server knows, then start the login again.';
     case 'invalid_client':
     case 'unauthorized_client':
-      return 'Check CLIENT_ID and CLIENT_SECRET, then start the login again.';
+      return {
+        configured: 'Check CLIENT_ID and CLIENT_SECRET, then start the login again.',
+        'metadata-document': 'Check the document at CLIENT_METADATA_URL, then start the login again.',
+        registered: 'Log out, so that the client is registered anew, then start the login again.',
+      }[source];
     case 'invalid_target':
       return 'Check that UPSTREAM_MCP_URL is the URL the server calls its own, then start the login again.';
+    case 'invalid_request':
+    case 'unsupported_response_type':
+      return CURE_OPERATOR;
+    case 'login_required':
+    case 'interaction_required':
+    case 'consent_required':
+    case 'account_selection_required':
+      return 'Sign in there with the same browser, then start the login again.';
     default:
       return 'Start the login again in a moment.';
   }

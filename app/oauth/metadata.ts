@@ -1,4 +1,20 @@
 import * as v from 'valibot';
+import { isLoopbackHost } from '../address.ts';
+
+/** Longest name of a host (RFC 1035 §2.3.4). */
+const MAX_HOST_LENGTH = 253;
+
+/** Whether a URL may be asked for anything of a login: `https:`, or `http:` on loopback; without credentials in it. */
+export function isSecureUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username, password } = new URL(url);
+  return (
+    (protocol === 'https:' || (protocol === 'http:' && isLoopbackHost(hostname))) &&
+    hostname.length <= MAX_HOST_LENGTH &&
+    username === '' &&
+    password === ''
+  );
+}
 
 const strings = v.array(v.string());
 
@@ -30,7 +46,7 @@ export const CLIENT = v.object({
   issuer: v.string(),
   redirect_uri: v.string(),
   source: v.picklist(['configured', 'metadata-document', 'registered']),
-  client_id: v.string(),
+  client_id: v.pipe(v.string(), v.minLength(1)),
   client_secret: v.optional(v.string()),
   /** Seconds since the epoch; 0 or absent: never. */
   client_secret_expires_at: v.optional(v.number()),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isLoopbackHost } from '../address.ts';
 import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
 import { jsonOrUndefined, originOf } from './discovery.ts';
 import { foreignText, LoginFailure } from './errors.ts';
@@ -42,6 +43,7 @@ const CURE_CLIENT =
  */
 export async function obtainClient(input: RegistrationInput): Promise<Client> {
   const { settings, server, redirectUri, kept } = input;
+  checkRedirect(redirectUri);
   const base = { issuer: server.issuer, redirect_uri: redirectUri };
   if (settings.clientId !== DEFAULT_CLIENT_ID) {
     if (isForAnother(kept, input)) {
@@ -73,6 +75,17 @@ export async function obtainClient(input: RegistrationInput): Promise<Client> {
     );
   }
   return register(input, server.registration_endpoint);
+}
+
+/** MCP authorization 2026-07-28, security considerations: a code comes back on this machine or by https: only. */
+function checkRedirect(redirectUri: string): void {
+  const { protocol, hostname } = new URL(redirectUri);
+  if (protocol === 'https:' || isLoopbackHost(hostname)) return;
+  throw new LoginFailure(
+    'registration_failed',
+    `The redirect URI ${redirectUri} is neither on this machine nor https:, so that others could read the answer to a login.`,
+    'Set PUBLIC_BASE_URL to an https: address that leads here, or leave BIND at 127.0.0.1.',
+  );
 }
 
 /** Credentials belong to the issuer they were made at (MCP authorization 2026-07-28, client registration). */

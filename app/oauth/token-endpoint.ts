@@ -1,9 +1,10 @@
 import type { ClientAuth } from 'openid-client';
 import { isLoopbackHost } from '../address.ts';
 import { jsonOrUndefined } from './discovery.ts';
-import { foreignText } from './errors.ts';
+import { formEncoded, withoutSecrets } from './errors.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
+import { unionOfScopes } from './scopes.ts';
 
 /** What a token endpoint granted. Times are milliseconds since the epoch. */
 export interface TokenSet {
@@ -170,15 +171,19 @@ function revocationAnswer(answer: HttpAnswer): PlainAnswer {
  * leaves alone, and a server that compares without decoding then refuses the secret it has issued.
  */
 function basicAuthentication(secret: string): ClientAuth {
-  const encoded = (value: string) => new URLSearchParams({ '': value }).toString().slice(1);
   return (_server, client, _body, headers) => {
-    headers.set('authorization', `Basic ${btoa(`${encoded(client.client_id)}:${encoded(secret)}`)}`);
+    headers.set('authorization', `Basic ${basicCredentials(client.client_id, secret)}`);
   };
 }
 
+function basicCredentials(clientId: string, secret: string): string {
+  return btoa(`${formEncoded(clientId)}:${formEncoded(secret)}`);
+}
+
 /**
- * Makes what deployed token endpoints answer into what RFC 6749 §5 says: errors sent with HTTP 200 become errors,
- * lifetimes that make no sense are dropped, and an ID token is dropped unread, because nobody is identified here.
+ * Makes what deployed token endpoints answer into what RFC 6749 §5 says: errors sent with HTTP 200 become errors, what
+ * is no bearer token is refused, lifetimes that make no sense are dropped, and so is all that is of no use here, such as
+ * an ID token: nobody is identified.
  */
 function plainAnswer({ status, text }: HttpAnswer): PlainAnswer {
   const missing = [404, 405, 410].includes(status);
@@ -189,26 +194,49 @@ function plainAnswer({ status, text }: HttpAnswer): PlainAnswer {
       missing,
     });
   }
-  const { id_token: _, ...answer } = json as Record<string, unknown>;
+  const answer = json as Record<string, unknown>;
   // What a gateway, a rate limit or a missing page puts under `error` is none of RFC 6749 §5.2.
   const passing = status >= 500 || status === 429 || missing;
-  if (typeof answer.error === 'string' && !passing) return { status: 400, json: answer };
+  if (typeof answer.error === 'string' && !passing) {
+    const { error, error_description, access_token, refresh_token, id_token } = answer;
+    const granted = [access_token, refresh_token, id_token].filter((text) => typeof text === 'string');
+    const shown = (text: unknown) => withoutSecrets(text, granted);
+    return { status: 400, json: { error: shown(error), error_description: shown(error_description) } };
+  }
   if (status < 200 || status > 299) {
     throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false, missing });
   }
-  const lifetime = typeof answer.expires_in === 'string' ? Number(answer.expires_in) : answer.expires_in;
-  if (typeof lifetime === 'number' && lifetime > 0 && lifetime <= MAX_LIFETIME_SECONDS)
-    answer.expires_in = lifetime;
-  else delete answer.expires_in;
-  if (Array.isArray(answer.scope)) answer.scope = answer.scope.join(' ');
-  if (typeof answer.scope !== 'string') delete answer.scope;
-  if (typeof answer.refresh_token !== 'string' || answer.refresh_token === '') delete answer.refresh_token;
-  return { status: 200, json: answer };
+  const { token_type: type, access_token: token } = answer;
+  const isBearer = typeof type === 'string' && type.toLowerCase() === 'bearer';
+  if (!isBearer || typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
+    throw new TokenEndpointError('it granted no token that is a bearer token (RFC 6750)', { definite: true });
+  }
+  const { refresh_token: next } = answer;
+  return {
+    status: 200,
+    json: {
+      access_token: token,
+      token_type: type,
+      ...(typeof next === 'string' && next !== '' ? { refresh_token: next } : {}),
+      expires_in: lifetimeOf(answer.expires_in),
+      scope: scopeOf(answer.scope),
+    },
+  };
+}
+
+function lifetimeOf(expiresIn: unknown): number | undefined {
+  const seconds = typeof expiresIn === 'string' ? Number(expiresIn) : expiresIn;
+  return typeof seconds === 'number' && seconds > 0 && seconds <= MAX_LIFETIME_SECONDS ? seconds : undefined;
+}
+
+/** Some servers answer with a list, others with an empty text for "as asked". */
+function scopeOf(scope: unknown): string | undefined {
+  const lists: unknown[] = Array.isArray(scope) ? scope : [scope];
+  return unionOfScopes(...lists.filter((list) => typeof list === 'string'));
 }
 
 interface Granted {
   access_token: string;
-  token_type: string;
   refresh_token?: string;
   scope?: string;
   expires_in?: number;
@@ -227,10 +255,6 @@ async function attempt(
   } catch (error) {
     throw endpointError(endpoint, error, secrets);
   }
-  if (granted.token_type.toLowerCase() !== 'bearer' || !/^[\x21-\x7e]+$/.test(granted.access_token)) {
-    const message = `${hostOf(endpoint)} granted a token that is not a bearer token (RFC 6750).`;
-    throw new TokenEndpointError(message, { definite: true });
-  }
   return {
     accessToken: granted.access_token,
     refreshToken: granted.refresh_token,
@@ -243,7 +267,9 @@ async function attempt(
 /** @param sent secrets of the request: a server that repeats them in its answer must not have them shown */
 function endpointError(endpoint: TokenEndpoint, error: unknown, sent: readonly string[]): TokenEndpointError {
   const host = hostOf(endpoint);
-  const shown = (text: unknown) => withoutSecrets(text, [...sent, endpoint.client.client_secret ?? '']);
+  const { client_id, client_secret: secret } = endpoint.client;
+  const credentials = secret === undefined ? [] : [secret, basicCredentials(client_id, secret)];
+  const shown = (text: unknown) => withoutSecrets(text, [...sent, ...credentials]);
   const chain = [error, (error as { cause?: unknown }).cause];
   for (const link of chain) {
     if (link instanceof TokenEndpointError) {
@@ -270,12 +296,6 @@ function endpointError(endpoint: TokenEndpoint, error: unknown, sent: readonly s
     return new TokenEndpointError(`The answer of ${host} is not valid: ${reason}.`, { definite: true });
   }
   return new TokenEndpointError(`${host} could not be asked: ${reason}.`, { definite: false });
-}
-
-function withoutSecrets(text: unknown, secrets: readonly string[]): string {
-  let clean = typeof text === 'string' ? text : '';
-  for (const secret of secrets) if (secret !== '') clean = clean.replaceAll(secret, '…');
-  return foreignText(clean);
 }
 
 function resourceParameter({ resource }: TokenEndpoint): Record<string, string> {

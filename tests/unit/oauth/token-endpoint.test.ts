@@ -273,7 +273,7 @@ describe('a grant', () => {
   it.each([
     ['a b', 'a b'],
     [['a', 'b'], 'a b'],
-    ['', ''],
+    ['', undefined],
     [null, undefined],
     [7, undefined],
   ])('with the scope %j has %j', async (given, scope) => {
