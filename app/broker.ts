@@ -92,8 +92,8 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
             const path = this.#paths.toUpstream(target);
             if (path === undefined) {
               refuse(response, {
-                code: 'not_found',
-                status: 404,
+                code: 'bad_request',
+                status: 400,
                 message:
                   'This message endpoint belongs to a stream that has ended; open the event stream again.',
               });

@@ -10,6 +10,8 @@ export function wasReused(error: Error): boolean {
   return metIdleClose.has(error);
 }
 
+/** How the other side's close shows. A time-out of ours ends a connection too, and is no reason to ask twice. */
+const CLOSED = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 const metIdleClose = new WeakSet<Error>();
 /** Bytes a connection had read when it was opened, by a proxy's answer, and when a request was last sent on it. */
 const bytesRead = new WeakMap<Socket, { atOpening: number; atRequest: number | undefined }>();
@@ -26,6 +28,7 @@ export function watchConnection(socket: Socket): void {
   bytesRead.set(socket, read);
   socket.prependListener('error', (error) => {
     const { atOpening, atRequest = atOpening }: { atOpening: number; atRequest: number | undefined } = read;
-    if (atRequest > atOpening && socket.bytesRead === atRequest) metIdleClose.add(error);
+    const closed = CLOSED.has((error as NodeJS.ErrnoException).code ?? '');
+    if (closed && atRequest > atOpening && socket.bytesRead === atRequest) metIdleClose.add(error);
   });
 }

@@ -161,6 +161,7 @@ const bindAddress = v.pipe(
 const headerSecret = v.pipe(
   v.string('must be text'),
   v.regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces'),
+  v.minLength(8, 'must have at least 8 characters'),
 );
 
 const httpProxy = v.pipe(

@@ -123,7 +123,7 @@ export async function logs(options: LogsOptions): Promise<number> {
  */
 export async function stop(options: StopOptions): Promise<number> {
   const files = runFilesIn(options.folder ?? process.cwd());
-  const graceMs = options.graceMs ?? 10_000;
+  const graceMs = options.graceMs ?? 20_000;
   return exclusively(files, options, graceMs + 5_000, async () => {
     const found = await findBroker(files, options);
     if (found === undefined) {

@@ -13,8 +13,13 @@ const EXIT_PORT_TAKEN = 3;
 
 /** The process that started this one hears of it at the latest so long after it listens, in milliseconds. */
 const STORE_PATIENCE_MS = 2_000;
-/** A command of the store that hangs keeps an ended broker alive for so long, in milliseconds. */
-const LAST_WAIT_MS = 1_000;
+/**
+ * Longest time from the signal to the end, in milliseconds: 5 s for calls in flight, then the rest of a refresh that is
+ * under way, whose rotated token must not be lost.
+ */
+const LONGEST_END_MS = 15_000;
+/** What is left behind may keep the process for so long, in milliseconds. */
+const LAST_WAIT_MS = 500;
 
 /**
  * Runs one broker in the foreground until SIGINT or SIGTERM.
@@ -47,7 +52,10 @@ export async function serve({ logFile }: { logFile?: string | undefined }): Prom
   }
   const signal = await stopped;
   log.info('Stopping', { signal });
+  // What hangs beyond that, such as a command of the store, is left behind.
+  const limit = setTimeout(() => process.exit(0), LONGEST_END_MS);
   await broker.close();
+  clearTimeout(limit);
   log.info('Stopped');
   setTimeout(() => process.exit(0), LAST_WAIT_MS).unref();
   return 0;

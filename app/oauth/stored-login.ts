@@ -128,7 +128,7 @@ export class StoredLogin {
    * @throws {SecretStoreError} when the lock cannot be had; `fn` was not run then
    */
   exclusiveAcrossProcesses<T>(fn: () => Promise<T>): Promise<T> {
-    return this.exclusive(() => withLock(this.#parts.store.lockFolder, this.#account, undefined, fn));
+    return this.exclusive(() => withLock(this.#parts.store.lockFolder, this.#account, fn));
   }
 
   /** The same for what must happen now or be lost: without the lock when that cannot be had. */
@@ -140,7 +140,7 @@ export class StoredLogin {
     };
     return this.exclusive(async () => {
       try {
-        return await withLock(this.#parts.store.lockFolder, this.#account, undefined, once);
+        return await withLock(this.#parts.store.lockFolder, this.#account, once);
       } catch (error) {
         if (begun || !(error instanceof SecretStoreError)) throw error;
         this.#parts.log.warn('The lock on the stored login was not to be had', { reason: error.message });

@@ -31,6 +31,9 @@ interface ExchangeParts {
 const MAX_DISCARDED_BYTES = 64 * 1024;
 const MAX_DISCARDING_MS = 5_000;
 
+/** undici's complaint about a length without a body, which a 304 may have (RFC 9110 §8.6). */
+const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
+
 /** Sends a call to the upstream once and streams the answer back, each side waiting for the other. */
 export function exchange(parts: ExchangeParts): Promise<ExchangeOutcome> {
   return new Promise((resolve) => {
@@ -123,7 +126,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       return;
     }
     const { response } = this.#parts;
-    if (response.headersSent) {
+    if (this.#status === 304 && (error as NodeJS.ErrnoException).code === LENGTH_MISMATCH) {
+      this.onResponseEnd();
+    } else if (response.headersSent) {
       // The client must not take a part for the whole: its connection ends without the end of the message.
       response.destroy();
       this.#end({ kind: 'answered', status: this.#status });

@@ -37,6 +37,9 @@ export interface ForwardParts {
 /** A request and the close of its connection have passed each other on the way at the latest after so many milliseconds. */
 const CLOSING_RACE_MS = 1_000;
 
+/** Codes of answers that came and could not be read. */
+const NOT_HTTP = /^(?:HPE_|HTTPParserError|UND_ERR_RES_|UND_ERR_HEADERS_OVERFLOW)/;
+
 /** Repeating one of these has the effect of sending it once (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
@@ -109,7 +112,7 @@ class Call {
       return {
         code: 'refresh_unavailable',
         status: 503,
-        message: `No new access token can be had for ${this.#parts.upstreamHost} right now; the login is kept, try again in a moment. (${error.message})`,
+        message: `No new access token can be had for ${this.#parts.upstreamHost} right now (${error.message.replace(/\.$/, '')}); the login is kept, try again in a moment.`,
         retryAfterSeconds: error.retryAfterSeconds,
       };
     }
@@ -273,7 +276,9 @@ class Call {
       : {
           code: 'upstream_unreachable',
           status: 502,
-          message: `${upstreamHost} cannot be reached (${reason}); check your network and UPSTREAM_MCP_URL, then try again.`,
+          message: NOT_HTTP.test(reason)
+            ? `${upstreamHost} answered with something that is not valid HTTP (${reason}); check UPSTREAM_MCP_URL, or tell its operator.`
+            : `${upstreamHost} cannot be reached (${reason}); check your network and UPSTREAM_MCP_URL, then try again.`,
         };
   }
 }

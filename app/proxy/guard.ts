@@ -29,6 +29,11 @@ const REFUSALS = {
     status: 400,
     message: 'The request target is not a path; send it like /mcp.',
   },
+  trace: {
+    code: 'bad_request',
+    status: 400,
+    message: 'TRACE is not forwarded: its answer would hold the access token; use another method.',
+  },
   longTarget: {
     code: 'too_large',
     status: 431,
@@ -69,6 +74,8 @@ export function createGuard(settings: GuardSettings, port: number): Guard {
   const judgeKey = keyJudge(settings.proxyApiKey);
   return {
     judge: (request) => {
+      // RFC 9110 §9.3.8: a TRACE must not carry credentials, as they come back in the answer.
+      if (request.method === 'TRACE') return REFUSALS.trace;
       const target = request.url ?? '';
       if (target.length > MAX_TARGET_BYTES) return REFUSALS.longTarget;
       if (!target.startsWith('/')) return REFUSALS.badTarget;

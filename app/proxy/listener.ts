@@ -47,7 +47,6 @@ export interface Listener {
  * @throws the system error, e.g. `EADDRINUSE`, when the port cannot be had
  */
 export async function listen({ settings, log, route }: ListenerOptions): Promise<Listener> {
-  let guard: Guard | undefined;
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -58,14 +57,17 @@ export async function listen({ settings, log, route }: ListenerOptions): Promise
     requireHostHeader: false,
   });
   const connections = new Connections(server);
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (guard) answer(request, response, { guard, log, route });
-  });
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
     answerBrokenRequest(error, socket, connections.isAnswering(socket));
   });
   const port = await bind(server, settings.port, settings.bind);
-  guard = createGuard(settings, port);
+  const guard = createGuard(settings, port);
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    answer(request, response, { guard, log, route });
+  };
+  server.on('request', onRequest);
+  // What is expected beyond `100-continue` is not the upstream's to say: the head is judged like any other.
+  server.on('checkExpectation', onRequest);
   return { port, close: (graceMs) => close(server, connections, graceMs) };
 }
 
@@ -143,7 +145,7 @@ async function run(
     if (response.headersSent) response.destroy();
     else
       refuse(response, {
-        code: 'bad_request',
+        code: 'internal_error',
         status: 500,
         message: 'Something went wrong here; look at the log.',
       });

@@ -14,7 +14,7 @@ export type RefusalCode =
   | 'token_renewed'
   | 'bad_request'
   | 'too_large'
-  | 'not_found';
+  | 'internal_error';
 
 /** A call that is not, or not successfully, forwarded. The message is one sentence that says what to do. */
 export interface Refusal {

@@ -227,7 +227,7 @@ function failurePage(broker: RoutedBroker, { message, cure, code }: LoginFailure
     message,
     cure,
     detail: code,
-    retryUrl: broker.loginUrl,
+    retryUrl: '/oauth/login',
   });
 }
 

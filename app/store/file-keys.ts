@@ -74,8 +74,7 @@ export function keyFileKeys(path: string, lockFolder: string): KeySource {
     forOpening: async (origin) => (origin.from === 'file' ? read() : undefined),
     async forSealing() {
       const key =
-        (await read()) ??
-        (await withLock(lockFolder, path, undefined, async () => (await read()) ?? create(path)));
+        (await read()) ?? (await withLock(lockFolder, path, async () => (await read()) ?? create(path)));
       return { origin: { from: 'file' }, key };
     },
   };

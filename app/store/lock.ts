@@ -22,23 +22,20 @@ const lines = new Map<string, Promise<void>>();
  *
  * @param lockFolder the store's `lockFolder`, created when missing; `undefined` runs `fn` at once
  * @param account what is locked; any text
- * @param signal ends the waiting, not `fn`: rejects with the signal's reason
- * @param waitMs longest wait for the lock, in milliseconds
+ * @param options.waitMs longest wait for the lock, in milliseconds
+ * @param options.onLost told when the lock was lost while `fn` runs, because this process slept too long
  * @returns what `fn` returns; rejects as `fn` does
  * @throws {SecretStoreError} `locked` when the lock was busy for all of `waitMs`, `unavailable` when the folder cannot be used
  */
 export async function withLock<T>(
   lockFolder: string | undefined,
   account: string,
-  signal: AbortSignal | undefined,
   fn: () => Promise<T>,
-  waitMs: number = WAIT_MS,
+  { waitMs = WAIT_MS, onLost = () => undefined }: { waitMs?: number; onLost?: () => void } = {},
 ): Promise<T> {
-  signal?.throwIfAborted();
   if (lockFolder === undefined) return fn();
   const file = join(lockFolder, accountHash(account));
   const limit = AbortSignal.timeout(waitMs);
-  const giveUp = signal === undefined ? limit : AbortSignal.any([signal, limit]);
 
   const before = lines.get(file) ?? Promise.resolve();
   let endTurn = () => {};
@@ -48,11 +45,12 @@ export async function withLock<T>(
   const upToHere = before.then(() => turn);
   lines.set(file, upToHere);
   try {
-    const release = await acquire(lockFolder, file, before, giveUp).catch((error: unknown) => {
-      signal?.throwIfAborted();
-      if (limit.aborted) throw busy(error);
-      throw fileError(lockFolder, error);
-    });
+    const release = await acquire({ lockFolder, file, before, giveUp: limit, onLost }).catch(
+      (error: unknown) => {
+        if (limit.aborted) throw busy(error);
+        throw fileError(lockFolder, error);
+      },
+    );
     try {
       return await fn();
     } finally {
@@ -65,12 +63,21 @@ export async function withLock<T>(
   }
 }
 
-async function acquire(
-  lockFolder: string,
-  file: string,
-  before: Promise<void>,
-  giveUp: AbortSignal,
-): Promise<() => Promise<void>> {
+interface Acquisition {
+  lockFolder: string;
+  file: string;
+  before: Promise<void>;
+  giveUp: AbortSignal;
+  onLost: () => void;
+}
+
+async function acquire({
+  lockFolder,
+  file,
+  before,
+  giveUp,
+  onLost,
+}: Acquisition): Promise<() => Promise<void>> {
   await unlessAborted(before, giveUp);
   await mkdir(lockFolder, { recursive: true, mode: 0o700 });
   for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 1.5, LONGEST_RETRY_MS)) {
@@ -80,7 +87,7 @@ async function acquire(
         stale: STALE_MS,
         update: UPDATE_MS,
         // The default throws out of a timer. The work under way is past stopping; the release finds out.
-        onCompromised: () => undefined,
+        onCompromised: onLost,
       });
     } catch (error) {
       if (systemCode(error) !== 'ELOCKED') throw error;

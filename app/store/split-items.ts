@@ -139,7 +139,7 @@ export function createSplitStore(options: SplitStoreOptions): SecretStore {
         throw error;
       }
     };
-    return queue(() => withLock(lockFolder, lock, undefined, work));
+    return queue(() => withLock(lockFolder, lock, work));
   }
 
   async function replace(name: string, value: string, old: Head): Promise<void> {

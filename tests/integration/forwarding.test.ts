@@ -212,6 +212,33 @@ describe('the head of an answer', () => {
   });
 });
 
+describe('an answer without a body', () => {
+  it('may be a 304 that tells the length the body would have', async () => {
+    const upstream = await givenRawUpstream((socket) =>
+      onHeads(
+        socket,
+        () => void socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: "x"\r\n\r\n'),
+      ),
+    );
+    const { broker } = await givenBroker(upstream.origin);
+    const answer = await fetch(broker.mcpUrl, { headers: { 'if-none-match': '"x"' } });
+    expect([answer.status, answer.headers.get('etag')]).toEqual([304, '"x"']);
+  });
+
+  it('may not be HTTP at all: the refusal says so', async () => {
+    const upstream = await givenRawUpstream((socket) =>
+      onHeads(socket, () => void socket.write('SSH-2.0-x\r\n')),
+    );
+    const { broker } = await givenBroker(upstream.origin);
+    const answer = await fetch(broker.mcpUrl);
+    expect(answer.status).toBe(502);
+    expect(await answer.json()).toMatchObject({
+      error: 'upstream_unreachable',
+      message: expect.stringContaining('not valid HTTP'),
+    });
+  });
+});
+
 describe('the body of an answer', () => {
   it.each([
     ['a HEAD', 'HEAD /mcp HTTP/1.1', 'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nETag: "1"\r\n\r\n', '12'],
@@ -620,7 +647,10 @@ describe('a refused token', () => {
 
 describe('a connection that the upstream had kept', () => {
   /** The second request on each connection meets `onSecond`; any other is answered. */
-  async function givenStale(onSecond: (end: () => void, write: (text: string) => void) => void) {
+  async function givenStale(
+    onSecond: (end: () => void, write: (text: string) => void) => void,
+    environment: NodeJS.ProcessEnv = {},
+  ) {
     const heads: string[] = [];
     const upstream = await givenRawUpstream((socket) =>
       onHeads(socket, (head, nth) => {
@@ -633,7 +663,7 @@ describe('a connection that the upstream had kept', () => {
         else socket.write(OK);
       }),
     );
-    const { broker } = await givenBroker(upstream.origin);
+    const { broker } = await givenBroker(upstream.origin, environment);
     expect((await sendTo(broker, 'GET /mcp HTTP/1.1')).status).toBe(200);
     return { broker, heads, connections: upstream.connections };
   }
@@ -647,6 +677,12 @@ describe('a connection that the upstream had kept', () => {
       expect(connections()).toBe(2);
     },
   );
+
+  it('and on which no answer comes in time: not repeated', async () => {
+    const { broker, heads } = await givenStale(() => undefined, { UPSTREAM_TIMEOUT_SECONDS: '1' });
+    expect((await sendTo(broker, 'DELETE /mcp HTTP/1.1')).status).toBe(504);
+    expect(heads).toEqual(['GET', 'DELETE']);
+  });
 
   it('and closes as a POST with a held body arrives: sent once more, with the body', async () => {
     const bodies: string[] = [];

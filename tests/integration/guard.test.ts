@@ -390,6 +390,22 @@ describe('what is not proper HTTP', () => {
     expect(wire.text).not.toContain('bad_request');
   });
 
+  it('by TRACE: it does not reach the upstream, whose answer would hold the token', async () => {
+    const { broker, upstream } = await givenGuarded();
+    const request = requestText(broker, 'TRACE /mcp HTTP/1.1', 'Connection: close');
+    expect((await sendRaw(portOf(broker.localUrl), request)).status).toBe(400);
+    expect(upstream.requests.entries).toEqual([]);
+  });
+
+  it('with an expectation: the guard judges it like any other, and the expectation stays here', async () => {
+    const { broker, upstream } = await givenGuarded();
+    const lines = ['POST /mcp HTTP/1.1', 'Expect: tea', 'Content-Length: 0', 'Connection: close'];
+    expect((await sendRaw(portOf(broker.localUrl), requestText(broker, ...lines))).status).toBe(200);
+    expect(upstream.requests.entries[0]?.headers).not.toHaveProperty('expect');
+    const foreign = requestText(broker, ...lines, 'Origin: https://evil.example');
+    expect((await sendRaw(portOf(broker.localUrl), foreign)).status).toBe(403);
+  });
+
   it('for a tunnel: CONNECT ends the connection', async () => {
     const { broker, upstream } = await givenGuarded();
     const wire = await Wire.open(portOf(broker.localUrl));

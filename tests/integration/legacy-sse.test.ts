@@ -108,14 +108,14 @@ describe('an endpoint event', () => {
     expect(await wire.until('data: /messages\n\n')).toContain('event: endpoint\ndata: /messages\n\n');
   });
 
-  it('that was never sent is not an endpoint: 404, and the upstream hears nothing', async () => {
+  it('that was never sent is not an endpoint: 400, and the upstream hears nothing', async () => {
     const { upstream, broker, wire } = await announced('/messages?sessionId=1');
     await wire.until('data: /messages\n\n');
     const forged = `/mcp/.legacy-sse/${Buffer.from('/admin').toString('base64url')}`;
     const response = await fetch(broker.localUrl + forged, { method: 'POST', body: '{}' });
     expect([response.status, ((await response.json()) as { error: string }).error]).toEqual([
-      404,
-      'not_found',
+      400,
+      'bad_request',
     ]);
     expect(upstream.requests.entries).toHaveLength(1);
   });

@@ -98,7 +98,7 @@ describe('serve with bad settings', () => {
       UPSTREAM_MCP_URL,
       BIND: '203.0.113.7',
       PORT: '0',
-      PROXY_API_KEY: 'k',
+      PROXY_API_KEY: 'a-proxy-key',
       TOKEN_STORE: 'memory',
     };
     const { code, out, err } = await run(['serve'], env);

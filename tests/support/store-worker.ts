@@ -22,7 +22,7 @@ async function perform(request: Request): Promise<void> {
     case 'set':
       return createFileStore(request).set(request.account, request.value);
     case 'hold':
-      return withLock(request.folder, request.account, undefined, () => {
+      return withLock(request.folder, request.account, () => {
         answer('held');
         return new Promise((resolve) => {
           release = resolve;
@@ -32,7 +32,7 @@ async function perform(request: Request): Promise<void> {
       return release();
     case 'take turns':
       for (let turn = 0; turn < request.times; turn++) {
-        await withLock(request.folder, request.account, undefined, async () => {
+        await withLock(request.folder, request.account, async () => {
           await appendFile(request.log, `in ${process.pid}\n`);
           await appendFile(request.log, `out ${process.pid}\n`);
         });

@@ -84,7 +84,7 @@ describe('a handler that fails for an unknown reason', () => {
     const { status, rest } = parseAnswer(wire.text);
     expect([status, JSON.parse(rest)]).toEqual([
       500,
-      { error: 'bad_request', message: 'Something went wrong here; look at the log.' },
+      { error: 'internal_error', message: 'Something went wrong here; look at the log.' },
     ]);
     expect(log.entries.find(({ level }) => level === 'error')?.details.error).toContain('the reason');
   });

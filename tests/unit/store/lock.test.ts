@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { withLock } from '../../../app/store/lock.ts';
 import { createWorkers, type Workers } from '../../support/worker.ts';
@@ -22,7 +21,7 @@ async function hold(account: string): Promise<{ release: () => Promise<void> }> 
   let end = () => {};
   let finished: Promise<void> = Promise.resolve();
   await new Promise<void>((held) => {
-    finished = withLock(folder, account, undefined, () => {
+    finished = withLock(folder, account, () => {
       held();
       return new Promise<void>((resolve) => {
         end = resolve;
@@ -39,14 +38,14 @@ async function hold(account: string): Promise<{ release: () => Promise<void> }> 
 
 describe('withLock', () => {
   it('runs at once without a folder, even inside itself', async () => {
-    const inner = () => withLock(undefined, 'a', undefined, async () => 'done');
-    expect(await withLock(undefined, 'a', undefined, inner)).toBe('done');
+    const inner = () => withLock(undefined, 'a', async () => 'done');
+    expect(await withLock(undefined, 'a', inner)).toBe('done');
   });
 
   it('lets callers of one process take turns in their order', async () => {
     const events: string[] = [];
     const work = (name: string) =>
-      withLock(folder, 'a', undefined, async () => {
+      withLock(folder, 'a', async () => {
         events.push(`in ${name}`);
         await readdir(folder);
         events.push(`out ${name}`);
@@ -58,21 +57,21 @@ describe('withLock', () => {
 
   it('does not let accounts wait for each other', async () => {
     const holder = await hold('a');
-    expect(await withLock(folder, 'b', undefined, async () => 'free')).toBe('free');
+    expect(await withLock(folder, 'b', async () => 'free')).toBe('free');
     await holder.release();
   });
 
   it('makes its folder, with names that tell nothing', async () => {
     const below = join(folder, 'not', 'there');
-    const names = await withLock(below, 'https://h/../secret', undefined, () => readdir(below));
+    const names = await withLock(below, 'https://h/../secret', () => readdir(below));
     expect(names).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.lock$/)]);
   });
 
   it('passes errors on and frees the lock', async () => {
     const failure = new Error('of the work');
-    const failing = withLock(folder, 'a', undefined, () => Promise.reject(failure));
+    const failing = withLock(folder, 'a', () => Promise.reject(failure));
     await expect(failing).rejects.toBe(failure);
-    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
+    expect(await withLock(folder, 'a', async () => 'free')).toBe('free');
   });
 
   it('keeps processes apart', async () => {
@@ -97,8 +96,8 @@ describe('withLock', () => {
     const worker = workers.start();
     expect(await worker.ask({ task: 'hold', folder, account: 'a' })).toBe('held');
     const events: string[] = [];
-    const waiting = withLock(folder, 'a', undefined, async () => events.push('mine'));
-    await expect(withLock(folder, 'a', undefined, async () => {}, 100)).rejects.toMatchObject({
+    const waiting = withLock(folder, 'a', async () => events.push('mine'));
+    await expect(withLock(folder, 'a', async () => {}, { waitMs: 100 })).rejects.toMatchObject({
       code: 'locked',
     });
     events.push('released');
@@ -112,65 +111,39 @@ describe('withLock', () => {
     await worker.ask({ task: 'hold', folder, account: 'a' });
     await worker.end('SIGKILL');
     expect(await readdir(folder)).toHaveLength(1);
-    expect(await withLock(folder, 'a', undefined, async () => 'taken over')).toBe('taken over');
+    expect(await withLock(folder, 'a', async () => 'taken over')).toBe('taken over');
   });
 
   it('gives up after its time with an error that says what to do', async () => {
     const holder = await hold('a');
-    await expect(withLock(folder, 'a', undefined, async () => {}, 50)).rejects.toMatchObject({
+    await expect(withLock(folder, 'a', async () => {}, { waitMs: 50 })).rejects.toMatchObject({
       name: 'SecretStoreError',
       code: 'locked',
       message: expect.stringContaining('Try again'),
     });
     await holder.release();
-    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
-  });
-
-  it('stops waiting when it is aborted, without losing its place to those behind', async () => {
-    const holder = await hold('a');
-    const events: string[] = [];
-    const abort = new AbortController();
-    const aborted = withLock(folder, 'a', abort.signal, async () => events.push('aborted'));
-    const behind = withLock(folder, 'a', undefined, async () => events.push('behind'));
-    const reason = new Error('closing');
-    abort.abort(reason);
-    await expect(aborted).rejects.toBe(reason);
-    expect(events).toEqual([]);
-    await holder.release();
-    await behind;
-    expect(events).toEqual(['behind']);
-  });
-
-  it('stops waiting for another process when it is aborted', async () => {
-    const worker = workers.start();
-    await worker.ask({ task: 'hold', folder, account: 'a' });
-    const abort = new AbortController();
-    const aborted = withLock(folder, 'a', abort.signal, async () => {});
-    abort.abort();
-    await expect(aborted).rejects.toBe(abort.signal.reason);
-    await worker.ask({ task: 'release' });
-  });
-
-  it('does not start when it is aborted already', async () => {
-    const signal = AbortSignal.abort();
-    await expect(withLock(undefined, 'a', signal, async () => {})).rejects.toBe(signal.reason);
+    expect(await withLock(folder, 'a', async () => 'free')).toBe('free');
   });
 
   it('lets the work end when the lock is lost', async () => {
-    const result = await withLock(folder, 'a', undefined, async () => {
-      for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
-      // The holder looks after its lock once a second and tells nobody: there is no event to wait for.
-      await delay(1_500);
-      return 'done';
+    let lost = () => {};
+    const loss = new Promise<void>((resolve) => {
+      lost = resolve;
     });
+    const work = async () => {
+      for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
+      await loss;
+      return 'done';
+    };
+    const result = await withLock(folder, 'a', work, { onLost: lost });
     expect(result).toBe('done');
-    expect(await withLock(folder, 'a', undefined, async () => 'free')).toBe('free');
+    expect(await withLock(folder, 'a', async () => 'free')).toBe('free');
   });
 
   it('says where it cannot put its lock', async () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
-    await expect(withLock(join(file, 'locks'), 'a', undefined, async () => {})).rejects.toMatchObject({
+    await expect(withLock(join(file, 'locks'), 'a', async () => {})).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining(join(file, 'locks')),
     });
