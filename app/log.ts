@@ -22,9 +22,14 @@ const MAX_FILE_BYTES = 2 * 1024 * 1024;
 
 let created = 0;
 
-// The library tells of a log file that cannot be written by its own logger, with a stack; one line is enough.
+let toldOfFailure = false;
+
+// The library tells of a log file that cannot be written by its own logger, with a stack and for each line that is
+// lost; one line in all is enough, and a full disk gets no fuller by it.
 electronLog.transports.console.format = '{text}';
 electronLog.transports.console.writeFn = ({ message }) => {
+  if (toldOfFailure) return;
+  toldOfFailure = true;
   const [reason] = String(message.data.at(-1)).split('\n', 1);
   process.stderr.write(`The log file cannot be written: ${reason}\n`);
 };

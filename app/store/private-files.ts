@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { systemCode } from './file-errors.ts';
 
+/** Read and written by this user alone. */
 export const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const hasModes = process.platform !== 'win32';

@@ -27,6 +27,7 @@ export interface RunFiles {
   readonly lock: string;
 }
 
+/** The files of a background broker that was started in a folder. */
 export function runFilesIn(folder: string): RunFiles {
   const run = resolve(folder, '.run');
   return {
@@ -55,10 +56,12 @@ export async function readRecord(files: RunFiles): Promise<BrokerRecord | 'damag
   }
 }
 
+/** Replaces the record in one step, mode 0600. @throws the system's error */
 export async function writeRecord(files: RunFiles, record: BrokerRecord): Promise<void> {
   await writeFileAtomic(files.record, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
 }
 
+/** Removes the record; no error when there is none. @throws the system's error for anything else */
 export async function removeRecord(files: RunFiles): Promise<void> {
   await rm(files.record, { force: true });
 }
