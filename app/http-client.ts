@@ -231,13 +231,37 @@ function failureOf(error: unknown, { host }: URL, timedOutAfterMs: number | unde
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
     return new HttpFailure('too_large', `${host} answered with more than ${MAX_BODY_BYTES / 1024} KiB.`);
   }
-  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
-    return new HttpFailure(
-      'unreachable',
-      `The certificate of ${host} is not trusted (${code}); if its CA is one of your own, name its file with EXTRA_CA_CERTS.`,
-    );
-  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return certificateFailure(host, code);
   const proxy = /^Proxy response \((\d{3})\)/.exec(String(message))?.[1];
-  const reason = proxy === undefined ? code : `the proxy answered HTTP ${proxy}`;
+  const words = IN_WORDS.get(code);
+  const reason =
+    proxy === undefined ? (words ? `${words}, ${code}` : code) : `the proxy answered HTTP ${proxy}`;
   return new HttpFailure('unreachable', `${host} cannot be reached (${reason}).`);
+}
+
+/** The system's error codes that people meet most. */
+const IN_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nothing listens there'],
+  ['ECONNRESET', 'it closed the connection'],
+  ['UND_ERR_SOCKET', 'it closed the connection'],
+  ['EHOSTUNREACH', 'there is no way to it from here'],
+  ['ENETUNREACH', 'there is no way to it from here'],
+  ['ENOTFOUND', 'there is no host of that name'],
+  ['EAI_AGAIN', 'its name cannot be looked up now'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak https:'],
+  ['EPROTO', 'it does not speak https:'],
+]);
+
+function certificateFailure(host: string, code: string): HttpFailure {
+  const [fault, cure] = {
+    CERT_HAS_EXPIRED: ['has expired', "Check this machine's clock, else tell the operator of the server."],
+    ERR_TLS_CERT_ALTNAME_INVALID: [
+      'is for another name',
+      'Check the URL, else tell the operator of the server.',
+    ],
+  }[code] ?? [
+    'is not trusted',
+    'If its CA is one of your own, name its PEM file with EXTRA_CA_CERTS; else do not log in there.',
+  ];
+  return new HttpFailure('unreachable', `The certificate of ${host} ${fault} (${code}).`, cure);
 }

@@ -148,7 +148,7 @@ async function probeForChallenge(input: DiscoveryInput, upstream: URL): Promise<
       throw new LoginFailure(
         'upstream_unreachable',
         `The MCP server cannot be asked: ${reason}`,
-        'Check UPSTREAM_MCP_URL and your network, then try again.',
+        knownCure(error) ?? 'Check UPSTREAM_MCP_URL, that the server runs, and your network; then try again.',
         { cause: error, origin: originOf(error) },
       );
     }
@@ -182,7 +182,12 @@ async function protectedResourceMetadata(
   }
   let refused: string | undefined;
   for (const url of urls) {
-    const found = await fetchMetadata(input, url, PROTECTED_RESOURCE_METADATA);
+    const found = await fetchMetadata(input, url, PROTECTED_RESOURCE_METADATA).catch((error: unknown) => {
+      // An open server with a web site that has a page for every path.
+      if (isOpen(answered) && error instanceof LoginFailure && error.origin === 'request')
+        throw notRequired(upstream);
+      throw error;
+    });
     if (found.document) return checkedResource(found.document, upstream, url);
     if (!isAbsent(found.status)) refused ??= `${shownUrl(url)} answered HTTP ${found.status}`;
   }
@@ -293,10 +298,11 @@ async function legacyServer(
   if (isOpen(answered)) throw notRequired(upstream);
   if (!isAbsent(found.status)) throw unusable(url, `HTTP ${found.status}`);
   if (answered !== 401) {
+    const nothing = isAbsent(answered) ? `: there is nothing at ${upstream.pathname}` : '';
     throw new LoginFailure(
       'discovery_failed',
-      `${upstream.host} answered HTTP ${answered} and did not ask for a login.`,
-      'Check UPSTREAM_MCP_URL; if only some paths ask for a login, name one with PROBE_PATH.',
+      `${upstream.host} answered HTTP ${answered} and did not ask for a login${nothing}.`,
+      'Check UPSTREAM_MCP_URL, its path above all; if only some paths ask for a login, name one with PROBE_PATH.',
     );
   }
   return {
@@ -350,8 +356,8 @@ function checkedServer(
   if (input.requirePkceMetadata && !advertised) {
     throw new LoginFailure(
       'pkce_unsupported',
-      `The authorization server ${foreignText(issuer)} does not say that it supports PKCE with S256.`,
-      'If you know that it does, set REQUIRE_PKCE_METADATA=false.',
+      `The authorization server ${foreignText(issuer)} does not say that it supports PKCE with S256, which keeps others from using the answer to your login.`,
+      'Ask its operator; if you know that it does, set REQUIRE_PKCE_METADATA=false: PKCE is used all the same.',
     );
   }
   return metadata;
@@ -388,7 +394,7 @@ async function fetchMetadata<T>(
     } catch (error) {
       const reason = step(input, 'GET', target, error);
       const passing = error instanceof HttpFailure && ['timeout', 'unreachable'].includes(error.code);
-      const cure = passing ? 'Try again in a moment.' : CURE_OVERRIDE;
+      const cure = knownCure(error) ?? (passing ? 'Try again in a moment.' : CURE_OVERRIDE);
       throw new LoginFailure('discovery_failed', `Discovery stopped: ${reason}`, cure, {
         cause: error,
         origin: originOf(error),
@@ -432,7 +438,12 @@ async function fetchMetadata<T>(
 function step(input: Pick<DiscoveryInput, 'onStep'>, method: string, url: string, error: unknown): string {
   if (!(error instanceof HttpFailure)) throw error;
   input.onStep({ method, url: shownUrl(url), outcome: error.code });
-  return error.message;
+  return error.reason;
+}
+
+/** What to do about a network failure, where the failure knows. */
+function knownCure(error: unknown): string | undefined {
+  return error instanceof HttpFailure ? error.cure : undefined;
 }
 
 function unusable(url: string, reason: string, origin: LoginFailure['origin'] = 'request'): LoginFailure {

@@ -1,14 +1,22 @@
 /** Why a request to an authorization server, or for metadata, got no usable answer. */
 export type HttpFailureCode = 'timeout' | 'unreachable' | 'too_large' | 'forbidden_address';
 
-/** A request that ended without an HTTP answer. The message is for people and names the host only. */
+/**
+ * A request that ended without an HTTP answer. The message is for people, names the host only, and says what to do
+ * where that is known.
+ */
 export class HttpFailure extends Error {
   override readonly name = 'HttpFailure';
   readonly code: HttpFailureCode;
+  /** What happened, as a sentence: the message without the cure. */
+  readonly reason: string;
+  readonly cure: string | undefined;
 
-  constructor(code: HttpFailureCode, message: string) {
-    super(message);
+  constructor(code: HttpFailureCode, reason: string, cure?: string) {
+    super(cure === undefined ? reason : `${reason} ${cure}`);
     this.code = code;
+    this.reason = reason;
+    this.cure = cure;
   }
 }
 

@@ -44,6 +44,7 @@ export function accountOf(upstreamMcpUrl: string, profile: string): string {
   return `${new URL(upstreamMcpUrl).host} ${profile} ${digest}`;
 }
 
+/** The text of a stored item; see {@link parseRecord}. It holds secrets. */
 export function serializeRecord(record: LoginRecord): string {
   return JSON.stringify(record);
 }

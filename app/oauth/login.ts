@@ -57,15 +57,16 @@ export class Login {
   #preparing: Promise<PreparedLogin> | undefined;
   #report: DiscoveryReport = { mode: undefined, resource: undefined, steps: [] };
   #failure: LoginFailure | undefined;
+  #finishedAt = 0;
 
   constructor(parts: LoginParts) {
     this.#parts = parts;
   }
 
-  /** Whether a login has left for the browser and may still come back. */
+  /** Whether a login has left for the browser and may still come back; one that another has overtaken does not count. */
   get underWay(): boolean {
     this.#dropExpired();
-    return this.#pending.size > 0;
+    return [...this.#pending.values()].some(({ startedAt }) => startedAt > this.#finishedAt);
   }
 
   get report(): DiscoveryReport {
@@ -109,8 +110,8 @@ export class Login {
    * @throws {LoginFailure}
    */
   async finish(query: URLSearchParams): Promise<{ warning: string | undefined }> {
+    const pending = this.#take(query.get('state'));
     try {
-      const pending = this.#take(query.get('state'));
       checkIssuer(query, pending);
       if (!query.has('code') && !query.has('error')) {
         throw new LoginFailure(
@@ -131,11 +132,12 @@ export class Login {
         resource: discovery.resource,
         request: this.#parts.request,
       };
-      const tokens = await exchangeCode(endpoint, callback, pending).catch((error: unknown) => {
-        throw this.#exchangeFailure(error, pending);
+      const tokens = await exchangeCode(endpoint, callback, pending).catch(async (error: unknown) => {
+        throw await this.#exchangeFailure(error, pending);
       });
       const warning = await this.#adopt(pending, tokens);
       this.#failure = undefined;
+      this.#finishedAt = Date.now();
       this.#parts.log.info('Logged in', {
         issuer: foreignText(discovery.server.issuer),
         scope: foreignText(tokens.scope ?? pending.scope) || undefined,
@@ -151,6 +153,7 @@ export class Login {
   /** Gives up all logins under way; their callbacks will be refused. */
   cancel(): void {
     this.#pending.clear();
+    this.#failure = undefined;
     this.#parts.onChange();
   }
 
@@ -235,10 +238,14 @@ export class Login {
     this.#dropExpired();
     const pending = state === null ? undefined : this.#pending.get(state);
     if (!pending) {
+      // No failed login: a page that was loaded again, or anybody's guess. It leaves no trace but a line.
+      this.#parts.log.info('A callback that belongs to no login was refused');
       throw new LoginFailure(
         'invalid_callback',
         'This answer belongs to no login that is under way: it was used already, is older than 10 minutes, or was not asked for.',
-        'Start the login again.',
+        this.#parts.session.state === 'authenticated'
+          ? 'You are logged in: close this window.'
+          : 'Start the login again.',
       );
     }
     this.#pending.delete(pending.state);
@@ -264,12 +271,12 @@ export class Login {
     }
   }
 
-  #exchangeFailure(error: unknown, pending: PendingLogin): unknown {
+  async #exchangeFailure(error: unknown, pending: PendingLogin): Promise<unknown> {
     if (error instanceof TokenEndpointError) {
       const origin = error.timedOut ? 'timeout' : error.definite ? 'request' : 'server';
       if (error.oauthError === 'invalid_client' && pending.client.source === 'registered') {
         const { session } = this.#parts;
-        void session.forgetClient(pending.client.client_id).catch(() => undefined);
+        await session.forgetClient(pending.client.client_id).catch(() => undefined);
         const cure = 'Start the login again: the client will be registered anew.';
         return new LoginFailure('token_request_failed', error.message, cure, { origin });
       }
@@ -283,6 +290,10 @@ export class Login {
   }
 
   #failed(error: unknown): LoginFailure {
+    if (error instanceof LoginFailure && error.code === 'not_required') {
+      this.#parts.log.info(error.message);
+      return error;
+    }
     const failure =
       error instanceof LoginFailure
         ? error

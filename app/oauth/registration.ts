@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
 import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
 import { jsonOrUndefined, originOf } from './discovery.ts';
-import { foreignText, LoginFailure } from './errors.ts';
-import type { HttpAnswer, HttpRequest } from './http.ts';
+import { foreignText, LoginFailure, shownUrl } from './errors.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
 import { coversScope } from './scopes.ts';
 
@@ -171,10 +171,11 @@ async function attempt(
       }),
     });
   } catch (error) {
+    if (!(error instanceof HttpFailure)) throw error;
     throw new LoginFailure(
       'registration_failed',
-      `The client cannot be registered: ${error instanceof Error ? error.message : 'no answer'}`,
-      'Try again in a moment.',
+      `The client cannot be registered: ${error.reason}`,
+      error.cure ?? 'Try again in a moment.',
       { cause: error, origin: originOf(error) },
     );
   }
@@ -208,13 +209,29 @@ function refused(
   { server, redirectUri }: RegistrationInput,
   { status, reason, forRedirect }: Refused,
 ): LoginFailure {
-  return new LoginFailure(
-    'registration_failed',
-    forRedirect
-      ? `The authorization server ${foreignText(server.issuer)} does not accept the redirect URI ${redirectUri}, nor its other form: ${reason}.`
-      : `The authorization server ${foreignText(server.issuer)} did not register the client: ${reason}.`,
-    forRedirect ? `Set PUBLIC_BASE_URL to an address it accepts. Or: ${CURE_CLIENT}` : CURE_CLIENT,
-    { origin: status >= 500 ? 'server' : 'request' },
+  const issuer = `The authorization server ${foreignText(server.issuer)}`;
+  const origin = status >= 500 ? 'server' : 'request';
+  const failure = (message: string, cure: string) =>
+    new LoginFailure('registration_failed', message, cure, { origin });
+  if (forRedirect) {
+    const other = adjustedRedirect(redirectUri);
+    const both = other === redirectUri ? redirectUri : `${redirectUri}, nor ${other}`;
+    return failure(
+      `${issuer} does not accept the redirect URI ${both}: ${reason}.`,
+      `Set PUBLIC_BASE_URL to an address it accepts. Or: ${CURE_CLIENT}`,
+    );
+  }
+  if ([404, 405, 410].includes(status)) {
+    const endpoint = shownUrl(server.registration_endpoint ?? '');
+    return failure(
+      `${issuer} does not let clients register themselves: there is nothing at ${endpoint} (${reason}).`,
+      `${CURE_CLIENT} If the server documents other endpoints, set AUTHORIZATION_ENDPOINT and TOKEN_ENDPOINT as well.`,
+    );
+  }
+  const passing = status >= 500 || status === 429;
+  return failure(
+    `${issuer} did not register the client: ${reason}.`,
+    passing ? `Try again in a moment. If it stays so: ${CURE_CLIENT}` : CURE_CLIENT,
   );
 }
 

@@ -557,7 +557,7 @@ export class Session implements TokenSource {
       this.#loaded = true;
     } catch (error) {
       if (!(error instanceof SecretStoreError)) throw error;
-      this.#unavailable(error.message);
+      this.#backOff.failed(error.message);
       // A person said no: asking again on every call would put one prompt after the other on the screen.
       if (error.code === 'denied') this.#backOff.hold();
     }

@@ -189,7 +189,7 @@ function plainAnswer({ status, text }: HttpAnswer): PlainAnswer {
   const missing = [404, 405, 410].includes(status);
   const json = jsonOrUndefined(text);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new TokenEndpointError(`it answered HTTP ${status} without a JSON object`, {
+    throw new TokenEndpointError(`answered HTTP ${status} without a JSON object`, {
       definite: false,
       missing,
     });
@@ -204,12 +204,12 @@ function plainAnswer({ status, text }: HttpAnswer): PlainAnswer {
     return { status: 400, json: { error: shown(error), error_description: shown(error_description) } };
   }
   if (status < 200 || status > 299) {
-    throw new TokenEndpointError(`it answered HTTP ${status}`, { definite: false, missing });
+    throw new TokenEndpointError(`answered HTTP ${status}`, { definite: false, missing });
   }
   const { token_type: type, access_token: token } = answer;
   const isBearer = typeof type === 'string' && type.toLowerCase() === 'bearer';
   if (!isBearer || typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
-    throw new TokenEndpointError('it granted no token that is a bearer token (RFC 6750)', { definite: true });
+    throw new TokenEndpointError('granted no token that is a bearer token (RFC 6750)', { definite: true });
   }
   const { refresh_token: next } = answer;
   return {
@@ -273,7 +273,7 @@ function endpointError(endpoint: TokenEndpoint, error: unknown, sent: readonly s
   const chain = [error, (error as { cause?: unknown }).cause];
   for (const link of chain) {
     if (link instanceof TokenEndpointError) {
-      return new TokenEndpointError(`${host}: ${link.message}.`, {
+      return new TokenEndpointError(`${host} ${link.message}.`, {
         definite: link.definite,
         missing: link.missing,
       });

@@ -133,6 +133,27 @@ describe('the callback', () => {
     expect((await broker.status()).counters.logins).toBe(2);
   });
 
+  it('that is opened again leaves no trace in the status: the login worked', async () => {
+    const { broker } = await givenBoth();
+    const callback = await callbackOf(broker);
+    await open(callback);
+    const { status, page } = await open(callback);
+    expect([status, page.includes('You are logged in: close this window.')]).toEqual([400, true]);
+    expect((await broker.status()).last_error).toBeUndefined();
+  });
+
+  it('of a tab that was overtaken does not hide that the login has ended since', async () => {
+    const { broker, upstream } = await givenBoth();
+    await open(broker.loginUrl);
+    const clock = givenClock();
+    clock.advance(1);
+    await logIn(broker);
+    upstream.authorizationServer.revokeGrants();
+    clock.advance(TOKEN_SECONDS);
+    expect(await outcomeOf(broker)).toBe('not_authenticated');
+    expect((await broker.status()).state).toBe('login_required');
+  });
+
   it('is good once: a replay gets a page and sends no token request', async () => {
     const { broker, upstream } = await givenBoth();
     const callback = await callbackOf(broker);

@@ -168,7 +168,9 @@ describe('a request', () => {
     const port = await givenFreePort();
     const failure = await failureOf(givenClient().request(`http://127.0.0.1:${port}/token?secret=1`));
     expect(failure.code).toBe('unreachable');
-    expect(failure.message).toBe(`127.0.0.1:${port} cannot be reached (ECONNREFUSED).`);
+    expect(failure.message).toBe(
+      `127.0.0.1:${port} cannot be reached (nothing listens there, ECONNREFUSED).`,
+    );
     expect(failure.cause).toBeUndefined();
   });
 
@@ -274,7 +276,7 @@ describe('certificates', () => {
     const failure = await failureOf(givenClient().request(`https://localhost:${port}/`));
     expect(failure.code).toBe('unreachable');
     expect(failure.message).toMatch(
-      /^The certificate of localhost:\d+ is not trusted \([A-Z_]+\); .*EXTRA_CA_CERTS/,
+      /^The certificate of localhost:\d+ is not trusted \([A-Z_]+\)\. If .*EXTRA_CA_CERTS/,
     );
   });
 

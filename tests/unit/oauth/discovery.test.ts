@@ -634,6 +634,16 @@ describe('the rules of 2025-03-26', () => {
     expect((await run(`${server.origin}/mcp`)).failure?.code).toBe('not_required');
   });
 
+  it('do not apply to an open upstream whose site has a page for every path', async () => {
+    const server = await givenScriptedServer({
+      'POST /mcp': 200,
+      'GET /mcp': 405,
+      [PRM]: { text: '<html>' },
+      [`${PRM}/mcp`]: { text: '<html>' },
+    });
+    expect((await run(`${server.origin}/mcp`)).failure?.code).toBe('not_required');
+  });
+
   it.each([403, 404, 500])('do not apply to an upstream that answers %i', async (status) => {
     const server = await givenScriptedServer({ '/mcp': status });
     await expectFailure(

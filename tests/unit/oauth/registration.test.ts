@@ -269,7 +269,9 @@ describe('a redirect URI that is refused', () => {
   it('in both forms is shown with its cause and a cure', async () => {
     const { as, obtain } = await givenServer(accepting('never'));
     const failure = await failureOf(obtain());
-    expect(failure.message).toContain(`${REDIRECT_URI}, nor its other form: invalid_redirect_uri.`);
+    expect(failure.message).toContain(
+      `${REDIRECT_URI}, nor ${REDIRECT_URI.replace('127.0.0.1', 'localhost')}: invalid_redirect_uri.`,
+    );
     expect(failure.cure).toMatch(/PUBLIC_BASE_URL.*CLIENT_ID/);
     expect(as.asked).toHaveLength(2);
   });

@@ -427,7 +427,7 @@ describe('a refusal', () => {
     };
     const failure = await failureOf(refresh(nobody));
     expect(failure).toMatchObject({ definite: false, timedOut: false });
-    expect(failure.message).toBe('127.0.0.1:1 cannot be reached (ECONNREFUSED).');
+    expect(failure.message).toBe('127.0.0.1:1 cannot be reached (nothing listens there, ECONNREFUSED).');
   });
 
   it('by a fault of our own is told without what was sent', async () => {
