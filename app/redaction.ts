@@ -35,7 +35,7 @@ const PLAIN_VALUE =
   /^(?:[a-z]{2,20}(?:_[a-z]{2,20})*|E[A-Z]{3,19}|[A-Z]{2,9}(?:_[A-Z]{1,19})+|-?\d{1,5})[.)\]]?$/;
 
 /** A JSON Web Token, whole (RFC 7519 §3). */
-const JWT = /\beyJ[\w-]*\.[\w-]*(?:\.[\w-]*){0,3}/g;
+const JWT = /(?<![\w-])eyJ[\w-]*\.[\w-]*(?:\.[\w-]*){0,3}/g;
 
 /** A run of token characters (RFC 6750 `b64token`, RFC 7636 `unreserved`) between separators of ordinary text. */
 const WORD = /[\w~+-]{20,}=*/g;

@@ -1,7 +1,6 @@
 import * as v from 'valibot';
-import { jsonOrUndefined } from './discovery.ts';
 import { foreignText } from './errors.ts';
-import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined } from './http.ts';
 
 /** What an authorization server will demand of the document (OAuth client ID metadata document, §4). */
 const DOCUMENT = v.object({

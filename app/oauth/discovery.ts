@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
 import { type BearerChallenge, bearerChallenge } from './challenge.ts';
 import { foreignText, LoginFailure, shownUrl } from './errors.ts';
-import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined, originOf } from './http.ts';
 import {
   AUTHORIZATION_SERVER_METADATA,
   type AuthorizationServerMetadata,
@@ -455,20 +455,6 @@ function unusable(url: string, reason: string, origin: LoginFailure['origin'] = 
   );
 }
 
-/** A network failure's part in a {@link LoginFailure}: who is to blame. */
-export function originOf(error: unknown): LoginFailure['origin'] {
-  return error instanceof HttpFailure && error.code === 'timeout' ? 'timeout' : 'server';
-}
-
 function isAbsent(status: number): boolean {
   return status === 404 || status === 410;
-}
-
-/** Parses JSON of a stranger; anything that is not JSON is `undefined`. */
-export function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

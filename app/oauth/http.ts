@@ -43,3 +43,17 @@ export type HttpRequest = (
     headersOnly?: boolean;
   },
 ) => Promise<HttpAnswer>;
+
+/** Whose doing it was that a request got no answer: `timeout`, or else the server's. */
+export function originOf(error: unknown): 'timeout' | 'server' {
+  return error instanceof HttpFailure && error.code === 'timeout' ? 'timeout' : 'server';
+}
+
+/** Parses JSON of a stranger; anything that is not JSON is `undefined`. */
+export function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

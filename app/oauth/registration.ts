@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
 import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
-import { jsonOrUndefined, originOf } from './discovery.ts';
 import { foreignText, LoginFailure, shownUrl } from './errors.ts';
-import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined, originOf } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
 import { coversScope } from './scopes.ts';
 

@@ -1,8 +1,7 @@
 import type { ClientAuth } from 'openid-client';
 import { isLoopbackHost } from '../address.ts';
-import { jsonOrUndefined } from './discovery.ts';
 import { formEncoded, withoutSecrets } from './errors.ts';
-import { type HttpAnswer, HttpFailure, type HttpRequest } from './http.ts';
+import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
 import { unionOfScopes } from './scopes.ts';
 

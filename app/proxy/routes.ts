@@ -222,6 +222,9 @@ function denyOauthServer(broker: RoutedBroker, response: ServerResponse): void {
 }
 
 function failurePage(broker: RoutedBroker, { message, cure, code }: LoginFailure): string {
+  if (code === 'invalid_callback' && broker.state === 'authenticated') {
+    return loginFailedPage({ upstream: broker.upstreamShown, title: 'Nothing is left to do', message, cure });
+  }
   return loginFailedPage({
     upstream: broker.upstreamShown,
     message,

@@ -61,7 +61,7 @@ describe('a stored item of any content', () => {
         const read = parseRecord(text, UPSTREAM, 'p');
         if (read) expectSound(read);
       }),
-      runs(3_000),
+      runs(1_500),
     );
   });
 
