@@ -7,7 +7,6 @@ import { VERSION } from '../version.ts';
 import type { ListeningMessage } from './background.ts';
 
 /** Exit codes of `serve`. */
-const EXIT_FAILED = 1;
 const EXIT_BAD_SETTING = 2;
 const EXIT_PORT_TAKEN = 3;
 
@@ -101,7 +100,7 @@ export function startFailure(error: unknown, { port, bind }: Pick<Settings, 'por
     default:
       if (!(error instanceof SecretStoreError)) throw error;
       process.stderr.write(`${error.message}\n`);
-      return EXIT_FAILED;
+      return EXIT_BAD_SETTING;
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { SecretStore, StoreKind } from './secret-store.ts';
+import { type SecretStore, SecretStoreError, type StoreKind } from './secret-store.ts';
 
 export interface OpenStoreOptions {
   /** `TOKEN_STORE`; `auto` picks the operating system's own. */
@@ -24,7 +24,7 @@ const PROBE_MS = 3_000;
  * Opens the store that the settings ask for. A kind that is named is taken as it is; `auto` is the Keychain on macOS, the
  * Secret Service on Linux when one answers within a few seconds, else encrypted files.
  *
- * @throws {SecretStoreError} `unavailable` for a service name the store cannot take; whether a store works shows at its use
+ * @throws {SecretStoreError} `unavailable` for a service name the store cannot take and for a Keychain where there is none; whether a store works shows at its use
  */
 export async function openStore(options: OpenStoreOptions): Promise<SecretStore> {
   const { service, stateDir, passphrase, platform = process.platform, env = process.env } = options;
@@ -35,6 +35,10 @@ export async function openStore(options: OpenStoreOptions): Promise<SecretStore>
     case 'keychain': {
       const { createKeychainStore } = await import('./keychain.ts');
       const { SECURITY_BIN } = env;
+      if (platform !== 'darwin' && !SECURITY_BIN) {
+        const message = 'TOKEN_STORE=keychain works on macOS only; set TOKEN_STORE to auto or file.';
+        throw new SecretStoreError('unavailable', message);
+      }
       return createKeychainStore({
         service,
         lockFolder,

@@ -92,6 +92,12 @@ describe('serve with bad settings', () => {
     ]);
   });
 
+  it('ends with 2 when the store does not exist on this system', async () => {
+    const { code, out, err } = await run(['serve'], { UPSTREAM_MCP_URL, PORT: '0', TOKEN_STORE: 'keychain' });
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain('TOKEN_STORE=keychain works on macOS only');
+  });
+
   it('ends with 2 when the address is not one of this machine', async () => {
     // RFC 5737: an address for documentation, which no machine has.
     const env = {

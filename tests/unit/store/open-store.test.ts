@@ -57,9 +57,17 @@ describe('openStore with a kind', () => {
   it.each(['keychain', 'secret-service', 'file', 'memory'] as const)(
     'takes %s without asking',
     async (kind) => {
-      expect((await open({ kind, platform: 'linux' })).kind).toBe(kind);
+      const platform = kind === 'keychain' ? 'darwin' : 'linux';
+      expect((await open({ kind, platform })).kind).toBe(kind);
     },
   );
+
+  it('refuses a Keychain where there is none', async () => {
+    await expect(open({ kind: 'keychain', platform: 'linux', env: { HOME: folder } })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('set TOKEN_STORE to auto or file'),
+    });
+  });
 
   it('does not fall back when the kind does not work here', async () => {
     const store = await open({ kind: 'secret-service', env: { HOME: folder, PATH: folder } });
@@ -67,7 +75,7 @@ describe('openStore with a kind', () => {
   });
 
   it('keeps locks where the items are shared', async () => {
-    const env = { HOME: folder };
+    const env = { HOME: folder, SECURITY_BIN: '/nowhere/security' };
     const place = join(folder, '.local/state/mcp-auth-proxy/locks');
     for (const kind of ['keychain', 'secret-service'] as const) {
       expect((await open({ kind, platform: 'linux', stateDir: '/elsewhere', env })).lockFolder).toBe(place);
