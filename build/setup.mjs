@@ -69,7 +69,16 @@ function fitsHere({ os, cpu, libc }) {
 
 async function installDebianPackages() {
   if (process.platform !== 'linux') return undefined;
-  const wanted = ['chromium', 'dbus', 'dbus-x11', 'gnome-keyring', 'libsecret-1-0', 'libsecret-tools'];
+  const wanted = [
+    'chromium',
+    'dbus',
+    'dbus-x11',
+    'gnome-keyring',
+    'libsecret-1-0',
+    'libsecret-tools',
+    'openssl',
+    'procps',
+  ];
   const query = await run('dpkg-query', ['-W', `-f=\${Package} \${db:Status-Status}\n`, ...wanted]);
   if (query.code === undefined) return undefined;
   const missing = wanted.filter((name) => !query.lines.includes(`${name} installed`));
