@@ -175,7 +175,10 @@ describe('the callback', () => {
     ['two codes', (query) => query.append('code', 'another')],
   ])('with %s is refused without a token request', async (_, change) => {
     const { broker, upstream } = await givenBoth();
-    expect((await open(await callbackOf(broker, change))).status).toBe(400);
+    const { status, page } = await open(await callbackOf(broker, change));
+    expect(status).toBe(400);
+    // By its path alone: under another name of this machine the link would be one of another site.
+    expect(page).toContain('href="/oauth/login"');
     expect(tokenRequests(upstream, 'authorization_code')).toEqual([]);
     expect(await outcomeOf(broker)).toBe('not_authenticated');
   });
