@@ -4,7 +4,7 @@ import type { Settings } from '../settings.ts';
 import { SecretStoreError } from '../store/secret-store.ts';
 import { type Discovery, type DiscoveryStep, discover } from './discovery.ts';
 import { foreignText, LoginFailure, shownUrl, withoutSecrets } from './errors.ts';
-import type { HttpRequest } from './http.ts';
+import { HttpFailure, type HttpRequest } from './http.ts';
 import type { Client } from './metadata.ts';
 import { obtainClient } from './registration.ts';
 import { promptFor, selectScope } from './scopes.ts';
@@ -13,6 +13,8 @@ import { exchangeCode, TokenEndpointError } from './token-endpoint.ts';
 
 /** How long a login may take, in milliseconds; its `state` is dead afterwards. */
 export const LOGIN_LIFETIME_MS = 600_000;
+/** All requests of a discovery and a registration are begun within so many milliseconds: a person is waiting. */
+const PREPARING_MS = 30_000;
 /** Logins under way at once; a further one ends the oldest. */
 const MAX_PENDING = 50;
 /** A kept registration whose login did not come back for so long may be one the server has forgotten. */
@@ -166,7 +168,8 @@ export class Login {
   }
 
   async #prepareOnce(redirectUri: string): Promise<PreparedLogin> {
-    const { settings, session, request, software } = this.#parts;
+    const { settings, session, software } = this.#parts;
+    const request = withDeadline(this.#parts.request, Date.now() + PREPARING_MS);
     await session.retryStore();
     const steps: DiscoveryStep[] = [];
     this.#report = { mode: undefined, resource: undefined, steps };
@@ -422,4 +425,18 @@ function authorizationUrl({ discovery, client, scope, state, codeVerifier }: Pen
   for (const [name, value] of Object.entries(parameters))
     if (value !== undefined) url.searchParams.set(name, value);
   return url;
+}
+
+/** Begins no request after the deadline: a stranger's metadata may name many servers, each of them slow. */
+function withDeadline(request: HttpRequest, deadline: number): HttpRequest {
+  return async (url, options) => {
+    if (Date.now() > deadline) {
+      const { host } = new URL(url);
+      throw new HttpFailure(
+        'timeout',
+        `${host} was not asked any more: the servers before it took too long.`,
+      );
+    }
+    return request(url, options);
+  };
 }

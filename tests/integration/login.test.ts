@@ -108,6 +108,21 @@ describe('the authorization request', () => {
   });
 });
 
+describe('servers that are slow one after the other', () => {
+  it('are not waited for without end: the page says so', async () => {
+    const { broker, upstream } = await givenBoth();
+    const clock = givenClock();
+    upstream.authorizationServer.behaviour.respond = () => {
+      clock.advance(31);
+      return false;
+    };
+    const { status, page } = await open(broker.loginUrl);
+    expect(status).toBe(504);
+    expect(page).toContain('the servers before it took too long');
+    expect(upstream.authorizationServer.requests.entries).toHaveLength(1);
+  });
+});
+
 describe('several tabs opened at once', () => {
   it('share one discovery and one registration, and have a state each', async () => {
     const { broker, upstream } = await givenBoth();
