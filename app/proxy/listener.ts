@@ -62,12 +62,11 @@ export async function listen({ settings, log, route }: ListenerOptions): Promise
   });
   const port = await bind(server, settings.port, settings.bind);
   const guard = createGuard(settings, port);
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response, { guard, log, route });
-  };
-  server.on('request', onRequest);
-  // What is expected beyond `100-continue` is not the upstream's to say: the head is judged like any other.
-  server.on('checkExpectation', onRequest);
+  });
+  // What is expected beyond `100-continue` is not the upstream's to say: such a request is one like any other.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   return { port, close: (graceMs) => close(server, connections, graceMs) };
 }
 

@@ -406,6 +406,27 @@ describe('what is not proper HTTP', () => {
     expect((await sendRaw(portOf(broker.localUrl), foreign)).status).toBe(403);
   });
 
+  it('with an expectation that is being answered is not taken for an idle connection when the broker closes', async () => {
+    let finish = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let end = () => {};
+    const upstream = await givenScriptedUpstream((_request, response) => {
+      end = () => response.end('late');
+      finish();
+    });
+    const { broker } = await givenBroker(upstream.origin);
+    const wire = await Wire.open(portOf(broker.localUrl));
+    wire.write(requestText(broker, 'GET /mcp HTTP/1.1', 'Expect: tea'));
+    await arrived;
+    const closed = broker.close();
+    end();
+    await closed;
+    await wire.closed;
+    expect(parseAnswer(wire.text)).toMatchObject({ status: 200, rest: 'late' });
+  });
+
   it('for a tunnel: CONNECT ends the connection', async () => {
     const { broker, upstream } = await givenGuarded();
     const wire = await Wire.open(portOf(broker.localUrl));
