@@ -1,17 +1,19 @@
 import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpClient } from './http-client.ts';
 import type { Logger } from './log.ts';
 import { bearerChallenge } from './oauth/challenge.ts';
+import { PROBE_CALL } from './oauth/discovery.ts';
 import { HttpFailure } from './oauth/http.ts';
 import { Login } from './oauth/login.ts';
 import { LoginWait } from './oauth/login-wait.ts';
 import type { Revocation } from './oauth/revocation.ts';
 import { Session, type SessionState } from './oauth/session.ts';
-import { type CallCounters, forward } from './proxy/forward.ts';
-import { type Listener, listen } from './proxy/listener.ts';
+import { type CallCounters, type ForwardParts, forward } from './proxy/forward.ts';
+import { type Listener, listen, type Route } from './proxy/listener.ts';
 import { refuse } from './proxy/refusals.ts';
 import { localRoutes } from './proxy/routes.ts';
-import { UpstreamPaths } from './proxy/target.ts';
+import { type Target, UpstreamPaths } from './proxy/target.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './store/open-store.ts';
 import type { SecretStore } from './store/secret-store.ts';
@@ -38,6 +40,7 @@ interface Parts {
   readonly store: SecretStore;
   readonly session: Session;
   readonly login: Login;
+  readonly forwarding: ForwardParts;
 }
 
 export interface BrokerOptions {
@@ -53,6 +56,8 @@ export interface BrokerOptions {
  */
 export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   readonly settings: Settings;
+  /** Host of the upstream, for messages. */
+  readonly upstreamHost: string;
   readonly #options: BrokerOptions;
   readonly #startedAt = Date.now();
   readonly #paths: UpstreamPaths;
@@ -70,6 +75,7 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
     super();
     this.#options = options;
     this.settings = options.settings;
+    this.upstreamHost = new URL(options.settings.upstreamMcpUrl).host;
     this.#paths = new UpstreamPaths(options.settings.upstreamMcpUrl);
     this.#loginWait = new LoginWait(options.settings.loginWaitSeconds);
   }
@@ -81,38 +87,14 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   async start(): Promise<void> {
     const { settings, log } = this.#options;
     const local = localRoutes(this);
+    const proxied: Route = {
+      rule: 'key',
+      handle: (request, response, target) => this.#forward(request, response, target),
+    };
     this.#listener = await listen({
       settings,
       log,
-      route: (request, target) =>
-        local(request, target) ?? {
-          rule: 'key',
-          handle: async (proxied, response) => {
-            const { http, session } = this.#parts ?? (await this.#assembled());
-            const path = this.#paths.toUpstream(target);
-            if (path === undefined) {
-              refuse(response, {
-                code: 'bad_request',
-                status: 400,
-                message:
-                  'This message endpoint belongs to a stream that has ended; open the event stream again.',
-              });
-              return;
-            }
-            await forward(proxied, response, path, {
-              dispatcher: http.upstream,
-              session,
-              paths: this.#paths,
-              counters: this.#counters,
-              log,
-              upstreamHost: this.upstreamHost,
-              apiKeyInUse: settings.proxyApiKey !== undefined,
-              notAuthenticatedStatus: settings.notAuthenticatedStatus,
-              loginUrl: () => this.loginUrl,
-              waitForLogin: () => this.#loginWait.wait(),
-            });
-          },
-        },
+      route: (request, target) => local(request, target) ?? proxied,
     });
     this.emit('listening');
     try {
@@ -142,10 +124,6 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
 
   get redirectUri(): string {
     return this.#publicUrl + this.settings.redirectPath;
-  }
-
-  get upstreamHost(): string {
-    return new URL(this.settings.upstreamMcpUrl).host;
   }
 
   /** The upstream's URL for showing: its query may hold a key of its own. */
@@ -268,6 +246,17 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
     await this.#checkingMetadata;
   }
 
+  async #forward(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
+    const { forwarding } = this.#parts ?? (await this.#assembled());
+    const path = this.#paths.toUpstream(target);
+    if (path !== undefined) return forward(request, response, path, forwarding);
+    refuse(response, {
+      code: 'bad_request',
+      status: 400,
+      message: 'This message endpoint belongs to a stream that has ended; open the event stream again.',
+    });
+  }
+
   get #publicUrl(): string {
     return this.settings.publicBaseUrl?.replace(/\/$/, '') ?? this.localUrl;
   }
@@ -300,7 +289,19 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
       software: { version: VERSION, homepage: HOMEPAGE },
       onChange,
     });
-    this.#parts = { http, store, session, login };
+    const forwarding: ForwardParts = {
+      dispatcher: http.upstream,
+      session,
+      paths: this.#paths,
+      counters: this.#counters,
+      log,
+      upstreamHost: this.upstreamHost,
+      apiKeyInUse: settings.proxyApiKey !== undefined,
+      notAuthenticatedStatus: settings.notAuthenticatedStatus,
+      loginUrl: () => this.loginUrl,
+      waitForLogin: () => this.#loginWait.wait(),
+    };
+    this.#parts = { http, store, session, login, forwarding };
     this.#checkingMetadata = this.#checkClientMetadata(http);
     return this.#parts;
   }
@@ -328,12 +329,7 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   async #ask(): Promise<{ asksForLogin: boolean } | { unreachable: string }> {
     const { http, session } = await this.#assembled();
     try {
-      const answer = await http.request(this.settings.upstreamMcpUrl, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-        body: '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
-        headersOnly: true,
-      });
+      const answer = await http.request(this.settings.upstreamMcpUrl, { ...PROBE_CALL, headersOnly: true });
       if (answer.status === 401) session.challenged(bearerChallenge(answer.header('www-authenticate')));
       else if (answer.status < 400) session.accepted(undefined);
       return { asksForLogin: session.asksForLogin };

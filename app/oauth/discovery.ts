@@ -124,15 +124,17 @@ interface Probe {
   answered: number;
 }
 
+/** A call that an upstream with an open `initialize` refuses as well, for want of a login. */
+export const PROBE_CALL = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+  body: '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
+};
+
 async function probeForChallenge(input: DiscoveryInput, upstream: URL): Promise<Probe> {
-  const post = {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-    body: '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
-  };
   const get = { method: 'GET', headers: { accept: 'text/event-stream' } };
   const probes = [
-    { url: upstream.href, ...post },
+    { url: upstream.href, ...PROBE_CALL },
     { url: upstream.href, ...get },
   ];
   if (input.probePath !== undefined) probes.push({ url: probeUrl(upstream, input.probePath), ...get });
