@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { LoginFailure } from '../../app/oauth/errors.ts';
 import { parseRecord, serializeRecord } from '../../app/oauth/login-record.ts';
 import { obtainClient } from '../../app/oauth/registration.ts';
-import { DEFAULT_CLIENT_ID } from '../../app/settings.ts';
 import {
   expectNoneOf,
   expectSentence,
@@ -14,6 +13,7 @@ import {
   runs,
   settled,
 } from '../support/fuzz.ts';
+import { registrationAt } from '../support/registration.ts';
 
 const SECRETS = { client_secret: 'cs-4Tq9Zm2Xb7', registration_access_token: 'ra-8Wd3Lk6Yp1' };
 
@@ -42,26 +42,7 @@ describe('a registration', () => {
         server.script['/register'] = answer;
         const before = server.requests.length;
         const { value: client, error } = await settled(
-          obtainClient({
-            settings: {
-              clientId: DEFAULT_CLIENT_ID,
-              clientSecret: undefined,
-              clientMetadataUrl: undefined,
-              autoRegisterClient: true,
-              issuer: undefined,
-            },
-            server: {
-              issuer: origin,
-              authorization_endpoint: `${origin}/authorize`,
-              token_endpoint: `${origin}/token`,
-              registration_endpoint: `${origin}/register`,
-            },
-            redirectUri: 'http://127.0.0.1:5177/oauth/callback',
-            scope: 'mcp:tools',
-            software: { version: '1', homepage: undefined },
-            kept: undefined,
-            request,
-          }),
+          obtainClient(registrationAt(origin, request, { scope: 'mcp:tools' })),
         );
         expect(server.requests.length - before).toBeLessThanOrEqual(2);
         if (client !== undefined) {

@@ -6,8 +6,10 @@ import { transform } from 'esbuild';
 import { parseAst } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { obtainClient } from '../../app/oauth/registration.ts';
-import { DEFAULT_CLIENT_ID, type Settings, settingsFromEnvironment } from '../../app/settings.ts';
+import { type Settings, settingsFromEnvironment } from '../../app/settings.ts';
 import { userStateFolder } from '../../app/store/open-store.ts';
+import { givenHttpClient } from '../support/http-client.ts';
+import { registrationAt } from '../support/registration.ts';
 import { givenScriptedServer } from '../support/scripted-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -272,29 +274,8 @@ describe('docs/client-metadata.json', async () => {
   it('says of the client what its registration says', async () => {
     const as = await givenScriptedServer({ 'POST /register': { status: 201, json: { client_id: 'new' } } });
     const [redirectUri = ''] = document.redirect_uris as string[];
-    await obtainClient({
-      settings: {
-        clientId: DEFAULT_CLIENT_ID,
-        clientSecret: undefined,
-        clientMetadataUrl: undefined,
-        autoRegisterClient: true,
-        issuer: undefined,
-      },
-      server: {
-        issuer: as.origin,
-        authorization_endpoint: `${as.origin}/authorize`,
-        token_endpoint: `${as.origin}/token`,
-        registration_endpoint: `${as.origin}/register`,
-      },
-      redirectUri,
-      scope: undefined,
-      software: { version: '1.0.0', homepage: undefined },
-      kept: undefined,
-      request: async (url, { method = 'GET', body = null } = {}) => {
-        const answer = await fetch(url, { method, body });
-        return { status: answer.status, header: () => [], text: await answer.text() };
-      },
-    });
+    const { request } = givenHttpClient({ upstreamMcpUrl: as.origin });
+    await obtainClient(registrationAt(as.origin, request, { redirectUri }));
     const sent = JSON.parse(as.requests[0]?.body ?? '{}') as Record<string, unknown>;
     const { redirect_uris: _, software_version: __, ...same } = sent;
     expect(Object.keys(same).sort()).toEqual([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { LoginFailure } from '../../../app/oauth/errors.ts';
-import type { AuthorizationServerMetadata, Client } from '../../../app/oauth/metadata.ts';
-import { obtainClient, type RegistrationInput } from '../../../app/oauth/registration.ts';
-import { DEFAULT_CLIENT_ID } from '../../../app/settings.ts';
+import type { Client } from '../../../app/oauth/metadata.ts';
+import { obtainClient } from '../../../app/oauth/registration.ts';
 import { givenHttpClient } from '../../support/http-client.ts';
+import { type RegistrationChange, registrationAt } from '../../support/registration.ts';
 import {
   givenScriptedServer,
   type ScriptedAnswer,
@@ -13,23 +13,10 @@ import {
 const REDIRECT_URI = 'http://127.0.0.1:5177/oauth/callback';
 const METADATA_URL = 'https://example.com/mcp-auth-proxy.json';
 
-const SETTINGS: RegistrationInput['settings'] = {
-  clientId: DEFAULT_CLIENT_ID,
-  clientSecret: undefined,
-  clientMetadataUrl: undefined,
-  autoRegisterClient: true,
-  issuer: undefined,
-};
-
 interface Given {
   readonly as: ScriptedServer;
   /** Obtains a client from the server. */
-  obtain(
-    change?: Partial<Omit<RegistrationInput, 'settings' | 'server'>> & {
-      settings?: Partial<RegistrationInput['settings']>;
-      server?: Partial<AuthorizationServerMetadata>;
-    },
-  ): Promise<Client>;
+  obtain(change?: RegistrationChange): Promise<Client>;
 }
 
 async function givenServer(
@@ -37,25 +24,10 @@ async function givenServer(
 ): Promise<Given> {
   const as = await givenScriptedServer({ 'POST /register': answer });
   const http = givenHttpClient({ upstreamMcpUrl: as.origin }, { answerTimeoutMs: 1_000 });
-  const server = {
-    issuer: as.origin,
-    authorization_endpoint: `${as.origin}/authorize`,
-    token_endpoint: `${as.origin}/token`,
-    registration_endpoint: `${as.origin}/register`,
-  };
+  const base = { scope: 'a b', software: { version: '1.2.3', homepage: undefined } };
   return {
     as,
-    obtain: (change = {}) =>
-      obtainClient({
-        redirectUri: REDIRECT_URI,
-        scope: 'a b',
-        software: { version: '1.2.3', homepage: undefined },
-        kept: undefined,
-        request: http.request,
-        ...change,
-        settings: { ...SETTINGS, ...change.settings },
-        server: { ...server, ...change.server },
-      }),
+    obtain: (change = {}) => obtainClient(registrationAt(as.origin, http.request, { ...base, ...change })),
   };
 }
 

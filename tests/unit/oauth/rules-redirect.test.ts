@@ -1,34 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { obtainClient } from '../../../app/oauth/registration.ts';
 import { DEFAULT_CLIENT_ID } from '../../../app/settings.ts';
+import { givenHttpClient } from '../../support/http-client.ts';
+import { registrationAt } from '../../support/registration.ts';
 import { givenScriptedServer } from '../../support/scripted-server.ts';
 
 /** Obtains a client for a redirect URI, at a server that registers everything. */
 async function obtainFor(redirectUri: string, clientId: string) {
   const as = await givenScriptedServer({ 'POST /register': { status: 201, json: { client_id: 'new' } } });
-  const client = obtainClient({
-    settings: {
-      clientId,
-      clientSecret: undefined,
-      clientMetadataUrl: undefined,
-      autoRegisterClient: true,
-      issuer: undefined,
-    },
-    server: {
-      issuer: as.origin,
-      authorization_endpoint: `${as.origin}/authorize`,
-      token_endpoint: `${as.origin}/token`,
-      registration_endpoint: `${as.origin}/register`,
-    },
-    redirectUri,
-    scope: undefined,
-    software: { version: '1.0.0', homepage: undefined },
-    kept: undefined,
-    request: async (url, { method = 'GET', body = null } = {}) => {
-      const answer = await fetch(url, { method, body });
-      return { status: answer.status, header: () => [], text: await answer.text() };
-    },
-  });
+  const { request } = givenHttpClient({ upstreamMcpUrl: as.origin });
+  const client = obtainClient(registrationAt(as.origin, request, { redirectUri, settings: { clientId } }));
   return { as, client };
 }
 
