@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpClient } from './http-client.ts';
 import type { Logger } from './log.ts';
+import type { Network } from './network.ts';
 import { bearerChallenge } from './oauth/challenge.ts';
 import { PROBE_CALL } from './oauth/discovery.ts';
 import { HttpFailure } from './oauth/http.ts';
@@ -9,6 +10,7 @@ import { Login } from './oauth/login.ts';
 import { LoginWait } from './oauth/login-wait.ts';
 import type { Revocation } from './oauth/revocation.ts';
 import { Session, type SessionState } from './oauth/session.ts';
+import { type BrokerCall, CallRecord } from './proxy/call-record.ts';
 import { type CallCounters, type ForwardParts, forward } from './proxy/forward.ts';
 import { type Listener, listen, type Route } from './proxy/listener.ts';
 import { refuse } from './proxy/refusals.ts';
@@ -19,11 +21,15 @@ import { openStore } from './store/open-store.ts';
 import type { SecretStore } from './store/secret-store.ts';
 import { HOMEPAGE, VERSION } from './version.ts';
 
+export type { BrokerCall } from './proxy/call-record.ts';
+
 /** The state a person is shown; see `state` in the status. */
 export type BrokerState = SessionState | 'logging_in';
 
 /** Requests in flight may finish for so long when a broker closes, in milliseconds. */
 const CLOSE_GRACE_MS = 5_000;
+/** {@link Broker.wake} waits for what it has begun for so long, in milliseconds; a prompt may be on the screen. */
+const WAKE_MS = 30_000;
 /** What is known of the upstream's reachability is good for so long, in milliseconds. */
 const PROBE_LIFETIME_MS = 10_000;
 
@@ -46,15 +52,28 @@ interface Parts {
 export interface BrokerOptions {
   readonly settings: Settings;
   readonly log: Logger;
-  /** A store other than the one the settings ask for. */
-  readonly store?: SecretStore;
+  /** A store other than the one the settings ask for, or what opens it once it is needed. */
+  readonly store?: SecretStore | (() => Promise<SecretStore>);
+  /** How the machine reaches the network; without it, as the settings say. */
+  readonly network?: Network | undefined;
+}
+
+interface BrokerEvents {
+  /** The port is there. */
+  listening: [];
+  /** {@link Broker.status} may say something new. */
+  state: [];
+  /** A call has found that it needs a login, before it waits for one or is refused; streams and notifications, too. */
+  login_needed: [];
+  /** A proxied call has ended. Only calls that begin while somebody listens are told of. */
+  call: [BrokerCall];
 }
 
 /**
- * One upstream with its login, its tokens and its local listener. Emits `listening` once the port is there, and `state`
- * whenever {@link Broker.status} may say something new. Brokers in one process share nothing but the process and its log.
+ * One upstream with its login, its tokens and its local listener. Brokers in one process share nothing but the process
+ * and its log.
  */
-export class Broker extends EventEmitter<{ state: []; listening: [] }> {
+export class Broker extends EventEmitter<BrokerEvents> {
   readonly settings: Settings;
   /** Host of the upstream, for messages. */
   readonly upstreamHost: string;
@@ -69,6 +88,9 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   #checkingMetadata: Promise<void> | undefined;
   readonly #warnings: string[] = [];
   #closed = false;
+  #waking: Promise<void> = Promise.resolve();
+  #nextWake: Promise<void> | undefined;
+  #wakeAsked = false;
   #probe: { at: number; result: Promise<{ asksForLogin: boolean } | { unreachable: string }> } | undefined;
 
   constructor(options: BrokerOptions) {
@@ -140,7 +162,7 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   /**
    * Begins a login.
    * @returns the authorization URL, to be opened in a browser
-   * @throws {LoginFailure}
+   * @throws {LoginFailure} `cancelled` after {@link cancelLogin}, and others
    */
   async login(): Promise<URL> {
     const { login } = await this.#assembled();
@@ -162,15 +184,47 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
   }
 
   /**
+   * The person does not want to log in now: logins that have not come back are given up, and calls that wait are refused at
+   * once, as are later ones for a minute or until a login is begun. A login that is being finished goes on.
+   */
+  cancelLogin(): void {
+    const login = this.#parts?.login;
+    if (!login?.finishing) this.#loginWait.cancelled();
+    login?.cancel();
+  }
+
+  /**
    * Revokes the tokens where the server lets us, and forgets tokens and client registration.
    * @throws {SecretStoreError} when the stored login could not be removed
    */
   async logout(): Promise<Revocation> {
     const { login, session } = await this.#assembled();
-    login.cancel();
+    login.reset();
     const revocation = await session.logout();
     this.#options.log.info('Logged out', { revocation });
     return revocation;
+  }
+
+  /**
+   * Something outside has changed: the machine was resumed, the screen unlocked, the network is back. Proxies are asked for
+   * again, waits after failures end, a store that failed is tried again, and an access token that is due is renewed.
+   * Never fails, nor lasts longer than 30 s; what does not work is waited for as before.
+   * @param options.asked the person asks for it, so a store that they have denied may ask them again
+   */
+  wake({ asked = false }: { asked?: boolean } = {}): Promise<void> {
+    this.#wakeAsked ||= asked;
+    // One that is under way has begun before this change, and may have missed it.
+    this.#nextWake ??= this.#waking.then(() => {
+      this.#nextWake = undefined;
+      this.#waking = this.#wakeOnce();
+      return this.#waking;
+    });
+    return this.#nextWake;
+  }
+
+  /** Changes `LOGIN_WAIT_SECONDS` while the broker runs. */
+  setLoginWait(seconds: number): void {
+    this.#loginWait.setPatience(seconds);
   }
 
   /** Whether the process lives. */
@@ -241,20 +295,51 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
     this.#loginWait.ended(false);
     await this.#listener?.close(CLOSE_GRACE_MS);
     const parts = await this.#assembling?.catch(() => undefined);
+    parts?.login.cancel();
     await parts?.session.close();
     await parts?.http.close();
     await this.#checkingMetadata;
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
+    const record =
+      this.listenerCount('call') === 0
+        ? undefined
+        : new CallRecord(request, response, (call) => void this.emit('call', call));
     const { forwarding } = this.#parts ?? (await this.#assembled());
     const path = this.#paths.toUpstream(target);
-    if (path !== undefined) return forward(request, response, path, forwarding);
+    if (path !== undefined) return forward(request, response, path, forwarding, record);
+    record?.refused('bad_request');
     refuse(response, {
       code: 'bad_request',
       status: 400,
       message: 'This message endpoint belongs to a stream that has ended; open the event stream again.',
     });
+  }
+
+  async #wakeOnce(): Promise<void> {
+    const asked = this.#wakeAsked;
+    this.#wakeAsked = false;
+    if (this.#closed || !this.#assembling) return;
+    const work = this.#wakeParts(asked).catch((error: unknown) => {
+      const details = { error: error instanceof Error ? error.stack : String(error) };
+      this.#options.log.error('What was put off could not be made up for', details);
+    });
+    await new Promise<void>((resolve) => {
+      const tooLong = setTimeout(resolve, WAKE_MS).unref();
+      work.finally(() => {
+        clearTimeout(tooLong);
+        resolve();
+      });
+    });
+    this.emit('state');
+  }
+
+  async #wakeParts(asked: boolean): Promise<void> {
+    const { http, session } = await this.#assembled();
+    await http.reroute();
+    this.#probe = undefined;
+    await session.wake({ asked });
   }
 
   get #publicUrl(): string {
@@ -270,16 +355,9 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
     const { settings, log } = this.#options;
     // The HTTP library is most of what there is to load: the listener is up by now.
     const { createHttpClient } = await import('./http-client.ts');
-    const http = createHttpClient(settings);
+    const http = createHttpClient(settings, { network: this.#options.network });
     const onChange = () => void this.emit('state');
-    const store =
-      this.#options.store ??
-      (await openStore({
-        kind: settings.tokenStore,
-        service: settings.keychainService,
-        stateDir: settings.stateDir,
-        passphrase: settings.tokenStoreKey,
-      }));
+    const store = await this.#openStore();
     const session = new Session({ settings, store, request: http.request, log, onChange });
     const login = new Login({
       settings,
@@ -299,11 +377,23 @@ export class Broker extends EventEmitter<{ state: []; listening: [] }> {
       apiKeyInUse: settings.proxyApiKey !== undefined,
       notAuthenticatedStatus: settings.notAuthenticatedStatus,
       loginUrl: () => this.loginUrl,
+      onLoginNeeded: () => void this.emit('login_needed'),
       waitForLogin: () => this.#loginWait.wait(),
     };
     this.#parts = { http, store, session, login, forwarding };
     this.#checkingMetadata = this.#checkClientMetadata(http);
     return this.#parts;
+  }
+
+  async #openStore(): Promise<SecretStore> {
+    const { settings, store } = this.#options;
+    if (store !== undefined) return typeof store === 'function' ? store() : store;
+    return openStore({
+      kind: settings.tokenStore,
+      service: settings.keychainService,
+      stateDir: settings.stateDir,
+      passphrase: settings.tokenStoreKey,
+    });
   }
 
   /** Runs beside everything else: a document that is wrong is said, and keeps nobody waiting. */

@@ -1,12 +1,15 @@
 import { lookup as systemLookup } from 'node:dns';
-import { readFileSync } from 'node:fs';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
-import { rootCertificates } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
+import type { SecureContext } from 'node:tls';
+import { Agent, buildConnector, Dispatcher, Pool } from 'undici';
 import { type AddressClass, addressClass, isLoopbackHost, unbracket } from './address.ts';
 import { watchConnection } from './connection-reuse.ts';
+import type { Network } from './network.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest } from './oauth/http.ts';
+import { type ProxyRoutes, proxyRoutes } from './proxy-routes.ts';
 import type { Settings } from './settings.ts';
+import { trust } from './trust.ts';
+import { openTunnel, ProxyFailure } from './tunnel.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Headers of one upstream response, in bytes; the same bound as for requests. */
@@ -22,6 +25,11 @@ export interface HttpClient {
   readonly upstream: Dispatcher;
   /** Carries discovery, registration and token requests; see {@link HttpRequest}. */
   readonly request: HttpRequest;
+  /**
+   * Asks the network for its proxies again. When one is another, new requests take new connections; those under way end
+   * on the old ones. Never rejects.
+   */
+  reroute(): Promise<void>;
   /** Ends idle connections and aborts what is under way. */
   close(): Promise<void>;
 }
@@ -40,79 +48,161 @@ export type HttpSettings = Pick<
   | 'noProxy'
 >;
 
-/**
- * Opens a broker's connection pools by its settings (time-outs, further CAs, proxy, address rules).
- * @param limits.answerTimeoutMs how long {@link HttpClient.request} waits for a whole answer
- */
+export interface HttpClientOptions {
+  /** How long {@link HttpClient.request} waits for a whole answer, in milliseconds. */
+  readonly answerTimeoutMs?: number;
+  /** Knows the system's proxies and CAs. A proxy that the settings name wins; CAs are added to one another. */
+  readonly network?: Network | undefined;
+}
+
+/** Opens a broker's connection pools by its settings (time-outs, further CAs, proxy, address rules). */
 export function createHttpClient(
   settings: HttpSettings,
-  { answerTimeoutMs = ANSWER_TIMEOUT_MS }: { answerTimeoutMs?: number } = {},
+  { answerTimeoutMs = ANSWER_TIMEOUT_MS, network }: HttpClientOptions = {},
 ): HttpClient {
-  const tls = settings.extraCaCerts ? { ca: certificateAuthorities(settings.extraCaCerts) } : {};
+  const closing = new AbortController();
+  const ways = {
+    routes: proxyRoutes(settings, network),
+    secureContext: trust(settings.extraCaCerts, network),
+    signal: closing.signal,
+  };
   const common = {
     maxHeaderSize: MAX_HEADER_BYTES,
     bodyTimeout: 0,
     keepAliveTimeout: 30_000,
     // An upstream's own hint (`Keep-Alive: timeout=`) is honoured up to here.
     keepAliveMaxTimeout: 300_000,
-    factory: createPool,
   };
-  const dispatcher = (options: Agent.Options, connect: buildConnector.BuildOptions): Dispatcher =>
-    settings.httpsProxy === undefined
-      ? new Agent({ ...options, connect })
-      : new EnvHttpProxyAgent({
-          ...options,
-          httpProxy: settings.httpsProxy,
-          httpsProxy: settings.httpsProxy,
-          noProxy: withoutProxy(settings.noProxy),
-          requestTls: tls,
-          proxyTls: tls,
-          connect,
-        });
-  const upstream = dispatcher(
-    { ...common, headersTimeout: settings.upstreamTimeoutSeconds * 1000 },
-    { ...tls, timeout: CONNECT_TIMEOUT_MS },
-  );
+  const upstream = new ReplaceableAgent({
+    ...common,
+    headersTimeout: settings.upstreamTimeoutSeconds * 1000,
+    connect: connector(ways),
+  });
   const addresses = addressRule(settings);
-  const authorization = dispatcher(
-    { ...common, headersTimeout: answerTimeoutMs, maxResponseSize: MAX_BODY_BYTES },
-    { ...tls, timeout: CONNECT_TIMEOUT_MS, lookup: addresses.lookup } as buildConnector.BuildOptions,
-  );
+  const authorization = new ReplaceableAgent({
+    ...common,
+    headersTimeout: answerTimeoutMs,
+    maxResponseSize: MAX_BODY_BYTES,
+    connect: connector(ways, addresses.lookup),
+  });
   return {
     upstream,
     request: (url, options) =>
       requestOnce({ dispatcher: authorization, addresses, answerTimeoutMs }, url, options),
+    reroute: async () => {
+      if (!(await ways.routes.refresh()) || closing.signal.aborted) return;
+      upstream.replace();
+      authorization.replace();
+    },
     close: async () => {
+      closing.abort();
       await Promise.all([upstream.destroy(), authorization.destroy()]);
     },
   };
 }
 
-/** Node's own list, what `NODE_EXTRA_CA_CERTS` added to it, and the file: a `ca` option replaces, so all are named. */
-function certificateAuthorities(file: string): string[] {
-  const inherited = process.env.NODE_EXTRA_CA_CERTS;
-  const files = inherited ? [inherited, file] : [file];
-  return [...rootCertificates, ...files.map((name) => readFileSync(name, 'utf8'))];
+/** An agent that can go on with new connections while the old ones carry on with what they were given. */
+class ReplaceableAgent extends Dispatcher {
+  readonly #options: Agent.Options;
+  #agent: Agent;
+  /** Also the pools of former agents: an agent that closes lets go of its pools, and could not end them any more. */
+  readonly #pools = new Set<Pool>();
+
+  constructor(options: Agent.Options) {
+    super();
+    this.#options = options;
+    this.#agent = this.#create();
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return this.#agent.dispatch(options, handler);
+  }
+
+  /** Closes the agent's connections as they fall idle, and has a new one take its place. */
+  replace(): void {
+    const former = this.#agent;
+    this.#agent = this.#create();
+    void former.close();
+  }
+
+  override async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  override async destroy(): Promise<void> {
+    await Promise.all([this.#agent.destroy(), ...[...this.#pools].map((pool) => pool.destroy())]);
+  }
+
+  #create(): Agent {
+    return new Agent({
+      ...this.#options,
+      factory: (origin, options: Pool.Options) => {
+        for (const pool of this.#pools) if (pool.destroyed) this.#pools.delete(pool);
+        const pool = new Pool(origin, options);
+        this.#pools.add(pool);
+        return pool;
+      },
+    });
+  }
 }
 
-/** Hosts that are reached directly. undici knows `*` only where it stands alone. */
-function withoutProxy(noProxy = ''): string {
-  const entries = noProxy.split(/[,\s]+/).filter((entry) => entry !== '');
-  return entries.includes('*') ? '*' : [...entries, 'localhost', '127.0.0.1', '[::1]'].join(',');
+interface Ways {
+  routes: ProxyRoutes;
+  secureContext: () => Promise<SecureContext | undefined>;
+  signal: AbortSignal;
 }
 
-/** A pool whose connections know whether they had carried answers before they failed. */
-function createPool(origin: string | URL, options: Pool.Options): Pool {
-  const connect = typeof options.connect === 'function' ? options.connect : buildConnector(options.connect);
-  return new Pool(origin, {
-    ...options,
-    connect: (target, callback) => {
-      connect(target, (...result: [null, Socket] | [Error, null]) => {
-        const [, socket] = result;
-        if (socket) watchConnection(socket);
-        callback(...(result as Parameters<buildConnector.Callback>));
-      });
-    },
+/**
+ * Opens connections, directly or through a proxy, that know whether they had carried answers before they failed.
+ * @param lookup resolves names where no proxy does
+ */
+function connector(ways: Ways, lookup?: LookupFunction): buildConnector.connector {
+  const own = { timeout: CONNECT_TIMEOUT_MS, ...(lookup && { lookup }) } as buildConnector.BuildOptions;
+  const plain = buildConnector(own);
+  let secure: buildConnector.connector | undefined;
+
+  async function open(target: buildConnector.Options, origin: string): Promise<Socket> {
+    const { protocol, hostname, port } = target;
+    const proxy = await ways.routes.of(origin);
+    const proxyUrl = proxy === undefined ? undefined : new URL(proxy);
+    const isSecure = protocol === 'https:';
+    const secureContext =
+      isSecure || proxyUrl?.protocol === 'https:' ? await ways.secureContext() : undefined;
+    const httpSocket =
+      proxyUrl &&
+      (await openTunnel({
+        proxy: proxyUrl,
+        target: { host: hostname, port: Number(port) || (isSecure ? 443 : 80) },
+        secureContext,
+        timeoutMs: CONNECT_TIMEOUT_MS,
+        signal: ways.signal,
+      }));
+    if (httpSocket && !isSecure) return httpSocket;
+    if (isSecure) secure ??= buildConnector({ ...own, ...(secureContext && { secureContext }) });
+    return connected(isSecure && secure ? secure : plain, { ...target, ...(httpSocket && { httpSocket }) });
+  }
+
+  return (target, callback) => {
+    const origin = `${target.protocol}//${target.host}`;
+    open(target, origin).then(
+      (socket) => {
+        watchConnection(socket);
+        callback(null, socket);
+      },
+      (error: Error) => {
+        ways.routes.forget(origin);
+        callback(error, null);
+      },
+    );
+  };
+}
+
+function connected(connect: buildConnector.connector, target: buildConnector.Options): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    connect(target, (...[error, socket]: [null, Socket] | [Error, null]) => {
+      if (socket) resolve(socket);
+      else reject(error);
+    });
   });
 }
 
@@ -221,7 +311,11 @@ async function requestOnce(
 
 function failureOf(error: unknown, { host }: URL, timedOutAfterMs: number | undefined): HttpFailure {
   if (error instanceof HttpFailure) return error;
-  const { code: given, cause, message } = error as { code?: unknown; cause?: unknown; message?: unknown };
+  if (error instanceof ProxyFailure) {
+    const reason = `${host} cannot be reached (${error.message}).`;
+    return new HttpFailure(error.code === 'PROXY_TIMEOUT' ? 'timeout' : 'unreachable', reason);
+  }
+  const { code: given, cause } = error as { code?: unknown; cause?: unknown };
   if (cause instanceof HttpFailure) return cause;
   const code = typeof given === 'string' ? given : 'unknown error';
   if (timedOutAfterMs !== undefined || /TIMEOUT|TIMEDOUT/.test(code)) {
@@ -232,10 +326,8 @@ function failureOf(error: unknown, { host }: URL, timedOutAfterMs: number | unde
     return new HttpFailure('too_large', `${host} answered with more than ${MAX_BODY_BYTES / 1024} KiB.`);
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return certificateFailure(host, code);
-  const proxy = /^Proxy response \((\d{3})\)/.exec(String(message))?.[1];
   const words = IN_WORDS.get(code);
-  const reason =
-    proxy === undefined ? (words ? `${words}, ${code}` : code) : `the proxy answered HTTP ${proxy}`;
+  const reason = words ? `${words}, ${code}` : code;
   return new HttpFailure('unreachable', `${host} cannot be reached (${reason}).`);
 }
 

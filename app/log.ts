@@ -9,12 +9,30 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type Logger = Record<LogLevel, (event: string, details?: LogDetails) => void>;
 export type LogDetails = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** The process's log. */
+export interface ProcessLog extends Logger {
+  /** Writes lines of this level and of more severe ones from now on. */
+  setLevel(level: LogLevel): void;
+}
+
+/** A line as it was written: redacted, with its time and its level at the start. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
 export interface LogOptions {
+  /** The first level; see {@link ProcessLog.setLevel}. */
   level: LogLevel;
   /** Path of a log file; without it lines go to standard error. */
   file?: string;
-  /** Secrets known by value (an API key, a client secret): hidden wherever they turn up. */
-  secrets?: readonly string[];
+  /**
+   * Secrets known by value (an API key, a client secret): hidden wherever they turn up. They are looked at for each line,
+   * so the caller may add to them.
+   */
+  secrets?: readonly string[] | ReadonlySet<string>;
+  /** Told of each line that is written. */
+  onLine?: (line: LogLine) => void;
 }
 
 /** A log file is moved to `NAME.old.log` when it reaches this many bytes, so two of them is the most there is. */
@@ -38,7 +56,7 @@ electronLog.transports.console.writeFn = ({ message }) => {
  * Opens the process's log. Every line passes {@link redact}, and control characters are made visible, so that no
  * outside text can start a line of its own or change how one is shown.
  */
-export function openLog({ level, file, secrets = [] }: LogOptions): Logger {
+export function openLog({ level, file, secrets = [], onLine }: LogOptions): ProcessLog {
   const log = electronLog.create({ logId: `mcp-auth-proxy-${++created}` });
   log.transports.console.format = '{text}';
   log.transports.console.level = file === undefined ? 'debug' : false;
@@ -56,16 +74,24 @@ export function openLog({ level, file, secrets = [] }: LogOptions): Logger {
     // At once: the lines before a crash are the ones that matter. A call that goes well writes none above `debug`.
     log.transports.file.sync = true;
   }
-  const write = (at: LogLevel) => (event: string, details?: LogDetails) => {
-    log[at](lineOf(at, event, details, secrets));
+  let enabled = LOG_LEVELS.indexOf(level);
+  const writer = (at: LogLevel) => {
+    const rank = LOG_LEVELS.indexOf(at);
+    return (event: string, details?: LogDetails) => {
+      if (rank > enabled) return;
+      const line = lineOf(at, event, details, secrets);
+      log[at](line);
+      onLine?.({ level: at, text: line });
+    };
   };
-  const silent = () => {};
-  const enabled = (at: LogLevel) => LOG_LEVELS.indexOf(at) <= LOG_LEVELS.indexOf(level);
   return {
-    error: write('error'),
-    warn: enabled('warn') ? write('warn') : silent,
-    info: enabled('info') ? write('info') : silent,
-    debug: enabled('debug') ? write('debug') : silent,
+    error: writer('error'),
+    warn: writer('warn'),
+    info: writer('info'),
+    debug: writer('debug'),
+    setLevel: (next) => {
+      enabled = LOG_LEVELS.indexOf(next);
+    },
   };
 }
 
@@ -73,7 +99,7 @@ function lineOf(
   level: LogLevel,
   event: string,
   details: LogDetails | undefined,
-  secrets: readonly string[],
+  secrets: Iterable<string>,
 ): string {
   let line = event;
   for (const [key, value] of Object.entries(details ?? {}))

@@ -1,6 +1,7 @@
 /** What went wrong on the way to a login; the part of a page, a log line and the status that names the trouble. */
 export type LoginFailureCode =
   | 'not_required'
+  | 'cancelled'
   | 'upstream_unreachable'
   | 'discovery_failed'
   | 'pkce_unsupported'

@@ -8,10 +8,11 @@ interface Waiting {
 
 /**
  * Lets calls that need a login wait for one. All of them share one deadline, so that ten calls do not hold a person up
- * ten times; once it has passed, calls are refused at once until a new login is under way or a minute has gone by.
+ * ten times; once it has passed, or the person has given up, calls are refused at once until a new login is
+ * under way or a minute has gone by.
  */
 export class LoginWait {
-  readonly #waitMs: number;
+  #waitMs = 0;
   #deadline = 0;
   #loginStarted = false;
   #waiting: Waiting | undefined;
@@ -19,6 +20,11 @@ export class LoginWait {
 
   /** @param seconds how long calls wait; 0: not at all */
   constructor(seconds: number) {
+    this.setPatience(seconds);
+  }
+
+  /** Lets calls wait longer or shorter from the next deadline on. */
+  setPatience(seconds: number): void {
     this.#waitMs = seconds * 1000;
   }
 
@@ -35,6 +41,13 @@ export class LoginWait {
   /** A person has begun to log in: calls may wait again. */
   started(): void {
     this.#loginStarted = true;
+  }
+
+  /** The person has given up: as after a deadline that has passed. */
+  cancelled(): void {
+    this.#loginStarted = false;
+    this.#deadline = Date.now();
+    this.#waiting?.end(false);
   }
 
   /** A login was completed (`true`), or there will be none any more (`false`): nobody waits on, nor ever again. */

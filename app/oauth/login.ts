@@ -56,18 +56,30 @@ interface LoginParts {
 export class Login {
   readonly #parts: LoginParts;
   readonly #pending = new Map<string, PendingLogin>();
+  /** Logins that look for their server or register their client. */
+  readonly #starting = new Set<symbol>();
   #preparing: Promise<PreparedLogin> | undefined;
   #report: DiscoveryReport = { mode: undefined, resource: undefined, steps: [] };
   #failure: LoginFailure | undefined;
+  #finishing = 0;
   #finishedAt = 0;
+  /** The kept registration of a login that was cancelled when it had not come back for a while. */
+  #unanswered: string | undefined;
+  #expiry: NodeJS.Timeout | undefined;
 
   constructor(parts: LoginParts) {
     this.#parts = parts;
   }
 
-  /** Whether a login has left for the browser and may still come back; one that another has overtaken does not count. */
+  /** Whether a login has come back from the browser and its code is being exchanged. */
+  get finishing(): boolean {
+    return this.#finishing > 0;
+  }
+
+  /** Whether a login was begun and may still succeed; one that another has overtaken does not count. */
   get underWay(): boolean {
     this.#dropExpired();
+    if (this.finishing || this.#starting.size > 0) return true;
     return [...this.#pending.values()].some(({ startedAt }) => startedAt > this.#finishedAt);
   }
 
@@ -83,12 +95,18 @@ export class Login {
   /**
    * Begins a login: finds the server, obtains a client, and returns the authorization URL to open.
    * @param redirectUri where the browser comes back to
-   * @throws {LoginFailure}
+   * @throws {LoginFailure} `cancelled` after {@link cancel}, and others
    */
   async start(redirectUri: string): Promise<URL> {
+    const start = Symbol('start');
+    this.#starting.add(start);
+    this.#parts.onChange();
     try {
+      const prepared = await this.#prepare(redirectUri).finally(() => {
+        if (!this.#starting.delete(start)) throw cancelledLogin();
+      });
       const pending: PendingLogin = {
-        ...(await this.#prepare(redirectUri)),
+        ...prepared,
         state: randomBytes(32).toString('base64url'),
         codeVerifier: randomBytes(48).toString('base64url'),
         startedAt: Date.now(),
@@ -113,6 +131,7 @@ export class Login {
    */
   async finish(query: URLSearchParams): Promise<{ warning: string | undefined }> {
     const pending = this.#take(query.get('state'));
+    this.#finishing++;
     try {
       checkIssuer(query, pending);
       if (!query.has('code') && !query.has('error')) {
@@ -139,6 +158,7 @@ export class Login {
       });
       const warning = await this.#adopt(pending, tokens);
       this.#failure = undefined;
+      this.#unanswered = undefined;
       this.#finishedAt = Date.now();
       this.#parts.log.info('Logged in', {
         issuer: foreignText(discovery.server.issuer),
@@ -148,15 +168,27 @@ export class Login {
     } catch (error) {
       throw this.#failed(error);
     } finally {
+      this.#finishing--;
       this.#parts.onChange();
     }
   }
 
-  /** Gives up all logins under way; their callbacks will be refused. */
+  /** Gives up all logins that have not come back: what is being started ends as `cancelled`, callbacks will be refused. */
   cancel(): void {
+    this.#starting.clear();
+    for (const { client } of this.#pending.values()) {
+      if (this.#isSuspect(client)) this.#unanswered = client.client_id;
+    }
     this.#pending.clear();
-    this.#failure = undefined;
+    clearTimeout(this.#expiry);
     this.#parts.onChange();
+  }
+
+  /** The same, and forgets how the last one went. */
+  reset(): void {
+    this.#failure = undefined;
+    this.#unanswered = undefined;
+    this.cancel();
   }
 
   /** Ten tabs opened at once share one discovery and one registration. */
@@ -219,7 +251,7 @@ export class Login {
   #isSuspect(kept: Client): boolean {
     const unanswered = (pending: PendingLogin) =>
       pending.client.client_id === kept.client_id && Date.now() - pending.startedAt >= SUSPECT_AFTER_MS;
-    return [...this.#pending.values()].some(unanswered);
+    return kept.client_id === this.#unanswered || [...this.#pending.values()].some(unanswered);
   }
 
   #remember(pending: PendingLogin): void {
@@ -227,6 +259,9 @@ export class Login {
     const oldest = this.#pending.keys().next();
     if (this.#pending.size >= MAX_PENDING && !oldest.done) this.#pending.delete(oldest.value);
     this.#pending.set(pending.state, pending);
+    clearTimeout(this.#expiry);
+    // Nobody comes to ask whether a login that was left open has ended.
+    this.#expiry = setTimeout(this.#parts.onChange, LOGIN_LIFETIME_MS + 1_000).unref();
     this.#parts.onChange();
   }
 
@@ -245,7 +280,7 @@ export class Login {
       this.#parts.log.info('A callback that belongs to no login was refused');
       throw new LoginFailure(
         'invalid_callback',
-        'This answer belongs to no login that is under way: it was used already, is older than 10 minutes, or was not asked for.',
+        'This answer belongs to no login that is under way: it was used already, was cancelled, is older than 10 minutes, or was not asked for.',
         this.#parts.session.state === 'authenticated'
           ? 'You are logged in: close this window.'
           : 'Start the login again.',
@@ -293,8 +328,9 @@ export class Login {
   }
 
   #failed(error: unknown): LoginFailure {
-    if (error instanceof LoginFailure && error.code === 'not_required') {
+    if (error instanceof LoginFailure && (error.code === 'not_required' || error.code === 'cancelled')) {
       this.#parts.log.info(error.message);
+      this.#parts.onChange();
       return error;
     }
     const failure =
@@ -340,6 +376,10 @@ function checkIssuer(query: URLSearchParams, { discovery }: PendingLogin): void 
       ? 'If that is the server you mean, set ISSUER to it exactly; else do not log in there.'
       : CURE_OPERATOR,
   );
+}
+
+function cancelledLogin(): LoginFailure {
+  return new LoginFailure('cancelled', 'The login was cancelled.', 'Start the login again when you want it.');
 }
 
 /** A parameter of a callback for showing: a server may repeat there what else the callback holds. */

@@ -91,6 +91,7 @@ const RENEW_SHARE = 0.2;
 const RENEW_AHEAD_MS = 300_000;
 /** How often a broker without a login looks whether another process has logged in, at most. */
 const LOOK_AGAIN_MS = 2_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const NO_REFRESH_TOKEN =
   'The login has ended: the server gave no refresh token, so it lasted as long as its access token.';
 
@@ -122,6 +123,7 @@ export class Session implements TokenSource {
   #look: { at: number; done: Promise<void> } | undefined;
   /** The token the upstream has refused and a refresh is to replace. */
   #replacing: AccessToken | undefined;
+  #expiry: NodeJS.Timeout | undefined;
   #moved = false;
   #open: boolean | undefined;
   #refused = false;
@@ -150,6 +152,23 @@ export class Session implements TokenSource {
     if (this.#loaded) return;
     this.#backOff.lift();
     await this.load();
+  }
+
+  /**
+   * Something outside has changed, such as the network: ends waits, and makes up for what was put off for them. A store
+   * that a person has denied is left alone, unless they ask for it. What fails again is waited for as before.
+   */
+  async wake({ asked }: { asked: boolean }): Promise<void> {
+    // Its request may have left before the change. It is not aborted: the token it brings would be lost.
+    await this.#refreshing?.catch(() => undefined);
+    if (this.#stored.failure?.code === 'denied' && !asked) return;
+    this.#backOff.lift();
+    await this.load();
+    if (!this.#loaded) return;
+    if (this.#stored.failure) await this.#retryLoadedStore();
+    const access = this.#access;
+    const isDue = access === undefined || Date.now() >= access.renewAt;
+    if (this.#stored.record.grant && isDue) await this.#refresh().catch(onlyUnavailable);
   }
 
   token(): AccessToken | undefined | Promise<AccessToken | undefined> {
@@ -358,11 +377,10 @@ export class Session implements TokenSource {
 
   /** Stores what could not be stored before, and waits for a refresh that is under way: its token must not be lost. */
   async close(): Promise<void> {
+    clearTimeout(this.#expiry);
     // A store that has not answered yet, with a prompt on the screen, has nothing to be waited for.
     if (!this.#loaded) return;
-    await this.#stored.exclusive(async () => {
-      if (this.#stored.unsaved) await this.#stored.save(this.#stored.record).catch(() => undefined);
-    });
+    await this.#stored.exclusive(() => this.#saveUnsaved()).catch(() => undefined);
   }
 
   #reason(): string | undefined {
@@ -378,6 +396,16 @@ export class Session implements TokenSource {
     if (!this.#stored.record.grant) return undefined;
     const access = this.#access;
     return access && Date.now() < access.expiresAt ? access : this.#refresh();
+  }
+
+  async #retryLoadedStore(): Promise<void> {
+    await this.#stored
+      .exclusiveEvenUnlocked(() => (this.#stored.unsaved ? this.#saveUnsaved() : this.#reread()))
+      .catch(onlyStoreTrouble);
+  }
+
+  async #saveUnsaved(): Promise<void> {
+    if (this.#stored.unsaved) await this.#stored.save(this.#stored.record);
   }
 
   async #loadUnlessWaiting(): Promise<void> {
@@ -527,6 +555,11 @@ export class Session implements TokenSource {
       accepted: false,
     };
     this.#access = access;
+    clearTimeout(this.#expiry);
+    if (!this.#stored.record.grant && Number.isFinite(lifetime)) {
+      // The login ends with it, and no call may come to notice.
+      this.#expiry = setTimeout(this.#parts.onChange, Math.min(lifetime, LONGEST_TIMER_MS)).unref();
+    }
     this.#parts.onChange();
     return access;
   }
@@ -568,11 +601,7 @@ export class Session implements TokenSource {
     if (!this.#stored.isShared) return;
     const now = Date.now();
     if (this.#look === undefined || now - this.#look.at >= LOOK_AGAIN_MS) {
-      const done = this.#stored
-        .exclusive(() => this.#reread())
-        .catch((error: unknown) => {
-          if (!(error instanceof SecretStoreError)) throw error;
-        });
+      const done = this.#stored.exclusive(() => this.#reread()).catch(onlyStoreTrouble);
       this.#look = { at: now, done };
     }
     await this.#look.done;
@@ -582,4 +611,14 @@ export class Session implements TokenSource {
     // Logged out, or ended, by another process.
     if ((await this.#stored.reread()) === 'ended') this.#access = undefined;
   }
+}
+
+/** For a failing store, which the status and the log tell of. */
+function onlyStoreTrouble(error: unknown): void {
+  if (!(error instanceof SecretStoreError)) throw error;
+}
+
+/** For a refresh that failed, which the status and the log tell of and calls are told of when they come. */
+function onlyUnavailable(error: unknown): void {
+  if (!(error instanceof RefreshUnavailable)) throw error;
 }

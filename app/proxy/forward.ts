@@ -5,6 +5,7 @@ import { wasReused } from '../connection-reuse.ts';
 import type { Logger } from '../log.ts';
 import type { BearerChallenge } from '../oauth/challenge.ts';
 import { type AccessToken, RefreshUnavailable, type TokenSource } from '../oauth/session.ts';
+import type { CallRecord } from './call-record.ts';
 import { type ExchangeOutcome, exchange } from './exchange.ts';
 import { upwardHeaders } from './headers.ts';
 import { ClientGone, holdBody, type RequestBody, sendable } from './held-body.ts';
@@ -30,6 +31,8 @@ export interface ForwardParts {
   apiKeyInUse: boolean;
   notAuthenticatedStatus: 200 | 401;
   loginUrl: () => string;
+  /** Told whenever a call has found that it needs a login, before it waits for one or is refused. */
+  onLoginNeeded: () => void;
   /** Waits for a login, if calls are to wait at all; see `LOGIN_WAIT_SECONDS`. */
   waitForLogin: () => Promise<boolean>;
 }
@@ -47,22 +50,31 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * Forwards one call: body, token, upstream, answer. A 401 has the token renewed and the call sent once more; what cannot
  * be forwarded is refused in the form the caller understands.
  * @param upstreamPath path and query at the upstream
+ * @param record told what is known of the call, when somebody wants to know
  */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
   upstreamPath: string,
   parts: ForwardParts,
+  record?: CallRecord,
 ): Promise<void> {
   parts.counters.calls++;
   try {
-    await new Call(request, response, upstreamPath, await holdBody(request), parts).run();
+    // The body is the call's alone, which lets go of it as soon as there is an answer.
+    await new Call(request, response, upstreamPath, await receive(request, record), parts).run(record);
   } catch (error) {
     if (!(error instanceof ClientGone)) throw error;
   } finally {
     // A client that still sends a body when its answer comes reads it only once the rest was taken from it.
     request.resume();
   }
+}
+
+async function receive(request: IncomingMessage, record: CallRecord | undefined): Promise<RequestBody> {
+  const body = await holdBody(request);
+  record?.received(body);
+  return body;
 }
 
 /** Whether a GET asks for an event stream, and so is an MCP call wherever it goes. */
@@ -92,10 +104,11 @@ class Call {
   }
 
   /** Runs the call to its end. */
-  async run(): Promise<void> {
+  async run(record: CallRecord | undefined): Promise<void> {
     const refusal = await this.#forwarded();
     if (!refusal || this.#response.destroyed) return;
     this.#parts.counters.refused++;
+    record?.refused(refusal.code);
     refuseCall(this.#response, refusal, {
       rpc: this.#rpc,
       wantsEventStream: wantsEventStream(this.#request),
@@ -144,6 +157,7 @@ class Call {
         continue;
       }
       session.challenged(outcome.challenge);
+      this.#parts.onLoginNeeded();
       if (waited || !this.#mayWait() || !(await this.#parts.waitForLogin())) return this.#notAuthenticated();
       waited = true;
       replayed = false;
@@ -233,7 +247,7 @@ class Call {
   }
 
   #insufficientScope(challenge: BearerChallenge): Refusal {
-    const { upstreamHost, loginUrl, session } = this.#parts;
+    const { upstreamHost, loginUrl, session, onLoginNeeded } = this.#parts;
     const operation = this.#body.kind === 'held' ? readOperation(this.#body.bytes) : '';
     const { scope } = challenge;
     const wanted = scope && /^[\x21-\x7e ]{1,200}$/.test(scope) ? ` (${scope})` : '';
@@ -242,6 +256,7 @@ class Call {
       const message = `${upstreamHost} still refuses this call although you logged in for the access it needs${wanted}; ask its operator to give your account that access.`;
       return { ...refusal, message };
     }
+    onLoginNeeded();
     const url = loginUrl();
     return {
       ...refusal,

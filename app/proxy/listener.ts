@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../log.ts';
 import type { Settings } from '../settings.ts';
+import { methodName } from './call-record.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { type Refusal, refusalBody, refuse } from './refusals.ts';
 import { parseTarget, type Target } from './target.ts';
@@ -25,6 +26,8 @@ export interface Route {
   readonly handle: Handler;
   /** `key`: proxied, so the API key is asked for; `site`: changes the login, so other sites may not; `open`: anyone. */
   readonly rule: 'key' | 'site' | 'peer' | 'open';
+  /** Answers a person whom another site has sent here by a link, in place of the refusal. It changes nothing. */
+  readonly handleCrossSite?: Handler;
 }
 
 export interface ListenerOptions {
@@ -105,11 +108,13 @@ function answer(
     refuse(response, target);
     return;
   }
-  const { handle, rule } = route(request, target);
+  const { handle, rule, handleCrossSite } = route(request, target);
   const refusal = judgeRoute(guard, rule, request);
   if (refusal) {
     log.warn('Request refused', { code: refusal.code, method: request.method });
-    refuse(response, refusal);
+    const isPerson = refusal.code === 'cross_site' && followsLink(request) && !guard.judgeKeyOfPeer(request);
+    if (handleCrossSite && isPerson) run(handleCrossSite, request, response, target, log);
+    else refuse(response, refusal);
     return;
   }
   run(handle, request, response, target, log);
@@ -126,6 +131,13 @@ function judgeRoute(guard: Guard, rule: Route['rule'], request: IncomingMessage)
     case 'open':
       return undefined;
   }
+}
+
+/** Whether a browser asks for a page to show in a window or tab of its own (Fetch Metadata). */
+function followsLink({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+  );
 }
 
 async function run(
@@ -162,11 +174,6 @@ function addHeaders(response: ServerResponse, headers: Record<string, unknown>):
       : { ...(given as object), ...headers };
     return writeHead(status, ...reason, merged);
   }) as ServerResponse['writeHead'];
-}
-
-/** The name in `Mcp-Method` (MCP 2026-07-28): a short word, or it is not logged. */
-function methodName(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' && /^[\w/$.-]{1,64}$/.test(header) ? header : undefined;
 }
 
 /**

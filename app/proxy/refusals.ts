@@ -40,7 +40,7 @@ const JSON_RPC_ERROR = -32001;
 
 /**
  * Reads a request body as JSON-RPC. Called for refusals and for calls that wait for a login only: what is forwarded is
- * never parsed.
+ * never parsed on its way.
  * @returns `undefined` when it is not JSON-RPC
  */
 export function readJsonRpc(body: Buffer): JsonRpcCall | undefined {
@@ -69,6 +69,15 @@ export function readOperation(body: Buffer): string {
     return [method, name, uri].filter((part) => typeof part === 'string').join(' ');
   });
   return operations.join(', ');
+}
+
+/** The name of the method a request body calls, the first one of a batch, as it stands there. */
+export function readMethodName(body: Buffer): unknown {
+  const json = parse(body);
+  const names = (Array.isArray(json) ? json : [json]).map(
+    (message) => ((message ?? {}) as { method?: unknown }).method,
+  );
+  return names.find((name) => name !== undefined);
 }
 
 function parse(body: Buffer): unknown {

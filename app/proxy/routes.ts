@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Broker, BrokerState } from '../broker.ts';
 import { LoginFailure } from '../oauth/errors.ts';
 import type { Revocation } from '../oauth/revocation.ts';
+import { confirmLoginPage } from '../pages/confirm-login.ts';
 import { landingPage } from '../pages/landing.ts';
 import { loggedOutPage } from '../pages/logged-out.ts';
 import { loginDonePage } from '../pages/login-done.ts';
@@ -46,7 +47,14 @@ export function localRoutes(broker: RoutedBroker) {
     ['/mcp/health', { rule: 'peer', handle: (_request, response) => answerReadiness(broker, response) }],
     ['/', { rule: 'peer', handle: (request, response) => answerRoot(broker, request, response) }],
     ['/oauth/status', { rule: 'peer', handle: (_request, response) => answerStatus(broker, response) }],
-    ['/oauth/login', { rule: 'site', handle: (request, response) => startLogin(broker, request, response) }],
+    [
+      '/oauth/login',
+      {
+        rule: 'site',
+        handle: (request, response) => startLogin(broker, request, response),
+        handleCrossSite: (_request, response) => askToLogIn(broker, response),
+      },
+    ],
     [
       broker.settings.redirectPath,
       { rule: 'open', handle: (_request, response, target) => finishLogin(broker, response, target) },
@@ -141,7 +149,7 @@ async function startLogin(
       .end();
   } catch (error) {
     if (!(error instanceof LoginFailure)) throw error;
-    const status = error.code === 'not_required' ? 200 : error.origin === 'timeout' ? 504 : 502;
+    const status = statusOf(error);
     if (!wantsPage(request)) {
       sendJson(response, status, { error: error.code, message: error.message, cure: error.cure });
     } else if (error.code === 'not_required') {
@@ -150,6 +158,17 @@ async function startLogin(
       sendPage(response, status, failurePage(broker, error));
     }
   }
+}
+
+function statusOf({ code, origin }: LoginFailure): number {
+  if (code === 'not_required') return 200;
+  if (code === 'cancelled') return 409;
+  return origin === 'timeout' ? 504 : 502;
+}
+
+/** A click on a page of our own comes from this site: no other one can make it. */
+function askToLogIn(broker: RoutedBroker, response: ServerResponse): void {
+  sendPage(response, 403, confirmLoginPage({ upstream: broker.upstreamShown, loginUrl: '/oauth/login' }));
 }
 
 async function finishLogin(broker: RoutedBroker, response: ServerResponse, target: Target): Promise<void> {

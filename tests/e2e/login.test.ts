@@ -6,6 +6,7 @@ import type { Broker } from '../../app/broker.ts';
 import { callTool, givenBroker, givenClient, givenUpstream } from '../support/broker.ts';
 import { givenPage, launchBrowser, missingBrowser } from '../support/browser.ts';
 import { answering, givenBreakableStore, LOCKED, onPath } from '../support/login.ts';
+import { givenScriptedServer } from '../support/scripted-server.ts';
 
 const missing = missingBrowser();
 if (missing !== undefined) process.stderr.write(`The login in a browser is not tested. ${missing}\n`);
@@ -35,6 +36,24 @@ describe.runIf(missing === undefined)('the login in a real browser', () => {
     browser = await launchBrowser();
   });
   afterAll(() => browser.close());
+
+  it('by a link on another site begins with a question', async () => {
+    const upstream = await givenUpstream();
+    const { broker } = await givenBroker(upstream.mcpUrl);
+    const link = `<a href="${broker.loginUrl}">Your account</a>`;
+    const html = { 'content-type': 'text/html' };
+    const { origin } = await givenScriptedServer({ '/': { text: link, headers: html } });
+    const { page } = await givenPage(browser);
+
+    await page.goto(origin);
+    await page.getByRole('link', { name: 'Your account' }).click();
+    expect(await page.textContent('h1')).toBe('Do you want to log in?');
+    expect(broker.state).toBe('logged_out');
+    await picture(page, 'confirm-login');
+    await logInWith(page);
+    await page.getByRole('heading', { name: /logged in/i }).waitFor();
+    expect(broker.state).toBe('authenticated');
+  });
 
   it.each(['light', 'dark'] as const)(
     'from the landing page and back, and out again (%s)',

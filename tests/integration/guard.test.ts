@@ -158,6 +158,32 @@ describe('a browser that acts for another site', () => {
     }
   });
 
+  describe('and follows a link to the login', () => {
+    const link = ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'];
+
+    it('is asked first, on a page of ours that no other may frame', async () => {
+      const { upstream, send } = await givenGuarded();
+      const answer = await send('GET /oauth/login HTTP/1.1', ...link);
+      expect(answer.status).toBe(403);
+      expect(answer.rest).toContain('<h1>Do you want to log in?</h1>');
+      expect(answer.rest).toContain('<a class="button" href="/oauth/login">Log in</a>');
+      expect(answer.values('content-security-policy')[0]).toContain("frame-ancestors 'none'");
+      expect(answer.values('location')).toEqual([]);
+      expect(upstream.requests.entries).toEqual([]);
+    });
+
+    it.each([
+      ['in a frame', 'GET /oauth/login HTTP/1.1', link.with(2, 'Sec-Fetch-Dest: iframe')],
+      ['by a script', 'GET /oauth/login HTTP/1.1', link.with(1, 'Sec-Fetch-Mode: cors')],
+      ['with POST', 'POST /oauth/login HTTP/1.1', [...link, 'Content-Length: 0']],
+      ['to the logout', 'GET /oauth/logout HTTP/1.1', link],
+    ])('is refused %s', async (_, line, headers) => {
+      const { send } = await givenGuarded();
+      const answer = await send(line, ...headers);
+      expect([answer.status, error(answer.rest)]).toEqual([403, 'cross_site']);
+    });
+  });
+
   it('may do what does not change the login', async () => {
     const { send } = await givenGuarded();
     expect((await send('GET / HTTP/1.1', 'Sec-Fetch-Site: cross-site')).status).toBe(200);

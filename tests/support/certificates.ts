@@ -17,8 +17,9 @@ export interface TestAuthority {
 /**
  * Makes a CA of its own and a server certificate that it signs, good for a day.
  * @param folder where the files go
+ * @param names further host names of the server
  */
-export async function makeAuthority(folder: string): Promise<TestAuthority> {
+export async function makeAuthority(folder: string, names: readonly string[] = []): Promise<TestAuthority> {
   const at = (name: string) => path.join(folder, name);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await openssl(
@@ -44,7 +45,8 @@ export async function makeAuthority(folder: string): Promise<TestAuthority> {
     '-out',
     at('server.csr'),
   );
-  await writeFile(at('server.ext'), 'subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1\n');
+  const subjects = ['localhost', '*.localhost', ...names].map((name) => `DNS:${name}`);
+  await writeFile(at('server.ext'), `subjectAltName=${subjects.join(',')},IP:127.0.0.1\n`);
   await openssl(
     ...['x509', '-req', '-days', '1', '-in', at('server.csr'), '-CA', at('ca.pem'), '-CAkey', at('ca.key')],
     ...['-CAcreateserial', '-extfile', at('server.ext'), '-out', at('server.pem')],

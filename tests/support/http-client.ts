@@ -1,15 +1,17 @@
 import { onTestFinished } from 'vitest';
-import { createHttpClient, type HttpClient, type HttpSettings } from '../../app/http-client.ts';
+import {
+  createHttpClient,
+  type HttpClient,
+  type HttpClientOptions,
+  type HttpSettings,
+} from '../../app/http-client.ts';
 
-/**
- * A broker's connections, which end with the test.
- * @param limits as in {@link createHttpClient}
- */
+/** A broker's connections, which end with the test. */
 export function givenHttpClient(
   settings: Pick<HttpSettings, 'upstreamMcpUrl'> & Partial<HttpSettings>,
-  limits?: { answerTimeoutMs?: number },
+  options?: HttpClientOptions,
 ): HttpClient {
-  const client = createHttpClient({ upstreamTimeoutSeconds: 300, ...settings }, limits);
+  const client = createHttpClient({ upstreamTimeoutSeconds: 300, ...settings }, options);
   onTestFinished(() => client.close());
   return client;
 }

@@ -5,7 +5,14 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { LOG_LEVELS, type LogDetails, type LogLevel, type LogOptions, openLog } from '../../app/log.ts';
+import {
+  LOG_LEVELS,
+  type LogDetails,
+  type LogLevel,
+  type LogLine,
+  type LogOptions,
+  openLog,
+} from '../../app/log.ts';
 import { givenFolder } from '../support/broker.ts';
 
 const SECRET = 'mF_9.B5f-4.1JqM';
@@ -112,6 +119,56 @@ describe.each([
     expect(written.split('\n')).toHaveLength(5);
     expect(written).not.toContain(SECRET);
     expect(written).not.toContain('friend');
+  });
+});
+
+describe('a log', () => {
+  /** A log whose lines are kept. */
+  async function givenLog(options: Omit<LogOptions, 'file' | 'onLine'>) {
+    const file = path.join(await givenFolder(), 'broker.log');
+    const lines: LogLine[] = [];
+    const log = openLog({ ...options, file, onLine: (line) => void lines.push(line) });
+    return { log, lines, written: () => readFile(file, 'utf8') };
+  }
+
+  it('tells of each line as it is written: redacted, and none that its level leaves out', async () => {
+    const { log, lines, written } = await givenLog({ level: 'info', secrets: ['hush hush'] });
+    log.debug('left out');
+    log.info('Known', { text: 'hush hush' });
+    log.error(`Authorization: Bearer ${SECRET}`);
+    expect(lines.map(({ level }) => level)).toEqual(['info', 'error']);
+    expect(lines.map(({ text }) => `${text}\n`).join('')).toBe(await written());
+    expect(await written()).not.toMatch(/hush/);
+    expect(await written()).not.toContain(SECRET);
+  });
+
+  it.each<[string, string[] | Set<string>, (secrets: never, secret: string) => unknown]>([
+    ['a list', [], (secrets: string[], secret) => secrets.push(secret)],
+    ['a set', new Set(), (secrets: Set<string>, secret) => secrets.add(secret)],
+  ])('hides a secret that was added to %s after it was opened', async (_, secrets, add) => {
+    const { log, lines } = await givenLog({ level: 'info', secrets });
+    add(secrets as never, 'hush hush');
+    log.info('It is hush hush');
+    expect(lines[0]?.text).toContain('It is [redacted]');
+  });
+
+  it('changes its level while it runs, and looks at no details below it', async () => {
+    const { log, lines } = await givenLog({ level: 'warn' });
+    const looked: string[] = [];
+    const details = {
+      get detail() {
+        looked.push(`at ${lines.length}`);
+        return 1;
+      },
+    };
+    log.info('one', details);
+    log.setLevel('debug');
+    log.debug('two', details);
+    log.setLevel('error');
+    log.warn('three', details);
+    log.error('four', details);
+    expect(lines.map(({ text }) => text.replace(LINE, ''))).toEqual(['two detail=1', 'four detail=1']);
+    expect(looked).toEqual(['at 0', 'at 1']);
   });
 });
 

@@ -74,6 +74,32 @@ describe('LoginWait', () => {
     expect(await second).toBe(true);
   });
 
+  it('refuses who waits when the person has given up, and later ones for a minute', async () => {
+    const wait = new LoginWait(20);
+    wait.started();
+    const waiting = Promise.all([wait.wait(), wait.wait()]);
+    wait.cancelled();
+    expect(await waiting).toEqual([false, false]);
+    await pass(59);
+    expect(await wait.wait()).toBe(false);
+    expect(vi.getTimerCount()).toBe(0);
+    await pass(1);
+    const later = wait.wait();
+    wait.ended(true);
+    expect(await later).toBe(true);
+  });
+
+  it('waits again when a login was started after the person had given up', async () => {
+    const wait = new LoginWait(20);
+    wait.started();
+    wait.cancelled();
+    expect(await wait.wait()).toBe(false);
+    wait.started();
+    const waiting = wait.wait();
+    wait.ended(true);
+    expect(await waiting).toBe(true);
+  });
+
   it('ends for good: nobody waits on, nobody waits anew, no timer is left', async () => {
     const wait = new LoginWait(20);
     const waiting = wait.wait();

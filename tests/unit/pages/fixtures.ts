@@ -1,3 +1,4 @@
+import { confirmLoginPage } from '../../../app/pages/confirm-login.ts';
 import { type LandingState, landingPage } from '../../../app/pages/landing.ts';
 import { loggedOutPage } from '../../../app/pages/logged-out.ts';
 import { loginDonePage } from '../../../app/pages/login-done.ts';
@@ -56,6 +57,7 @@ export function pagesWith(value: string): Record<string, string> {
       retryUrl: value,
     }),
     'not required': notRequiredPage({ upstream: value, mcpUrl: value }),
+    'confirm login': confirmLoginPage({ upstream: value, loginUrl: value }),
     'logged out': loggedOutPage({ upstream: value, revoked: value, loginUrl: value }),
   };
 }
@@ -71,5 +73,6 @@ export const ordinary = Object.entries({
     retryUrl: '/oauth/login',
   }),
   'not required': notRequiredPage(common),
+  'confirm login': confirmLoginPage(common),
   'logged out': loggedOutPage({ ...common, revoked: 'The tokens were revoked.' }),
 });
