@@ -242,7 +242,8 @@ class Connections {
   /** Ends what is idle now, and the rest as soon as its requests are answered. */
   closeWhenIdle(): void {
     this.#closing = true;
-    for (const [socket, answers] of this.#answers) if (answers.size === 0) socket.destroy();
+    for (const [socket, answers] of this.#answers)
+      if ([...answers].every(({ req }) => listensOnly(req))) socket.destroy();
   }
 
   #answered(socket: Socket, response: ServerResponse): void {
@@ -262,6 +263,17 @@ class Connections {
       response.emit('close');
     }
   }
+}
+
+/**
+ * Whether a request opens the stream of a session on which its server may say something, and which has no end: answers
+ * are sent there only when a stream is resumed (MCP 2025-11-25, Transports, "Listening for Messages from the Server").
+ * The stream of HTTP+SSE, which does carry answers, is asked for without a session.
+ */
+function listensOnly({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' && headers['mcp-session-id'] !== undefined && headers['last-event-id'] === undefined
+  );
 }
 
 function close(server: Server, connections: Connections, graceMs: number): Promise<void> {

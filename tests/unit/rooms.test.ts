@@ -89,6 +89,49 @@ const RULES: readonly Rule[] = [
     may: ['node:crypto', 'app/pages/'],
     why: 'a page is made of what it is given',
   },
+  {
+    room: 'main/',
+    about: ['app/', 'renderer/', 'tests/', 'build/'],
+    may: [
+      'app/broker.ts',
+      'app/settings.ts',
+      'app/log.ts',
+      'app/inspect.ts',
+      'app/address.ts',
+      'app/network.ts',
+      'app/version.ts',
+      'app/store/',
+      'app/oauth/errors.ts',
+      'type app/',
+    ],
+    why: 'the shell talks to brokers; what a broker is made of is none of its business',
+  },
+  {
+    room: 'main/',
+    about: Object.keys(manifest.devDependencies),
+    may: ['electron'],
+    why: 'development dependencies are not there in the product, but for Electron itself',
+  },
+  {
+    room: 'main/ipc/contract.ts',
+    may: ['type main/', 'type app/'],
+    why: 'both sides of the IPC see it: it is types only',
+  },
+  {
+    room: 'main/view.ts',
+    may: ['type app/'],
+    why: 'both sides of the IPC see it: it is types only',
+  },
+  {
+    room: 'renderer/',
+    may: ['preact', 'renderer/', 'main/words.ts', 'main/clients.ts', 'type main/'],
+    why: 'a page is drawn from what the IPC tells it, and has nothing else',
+  },
+  ...['main/words.ts', 'main/clients.ts'].map((room) => ({
+    room,
+    may: ['type main/view.ts'],
+    why: 'the pages have them too',
+  })),
 ];
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -133,6 +176,19 @@ describe('the check itself', () => {
     ['app/broker.ts', `import { tray } from '../main/tray.ts';`, 'main/tray.ts'],
     ['app/cli/serve.ts', `import('@modelcontextprotocol/sdk/client/index.js');`, '@modelcontextprotocol/sdk'],
     ['app/cli/serve.ts', `const { build } = require('esbuild');`, 'esbuild'],
+    ['main/tray/tray.ts', `import { Session } from '../../app/oauth/session.ts';`, 'app/oauth/session.ts'],
+    ['main/tray/tray.ts', `import { forward } from '../../app/proxy/forward.ts';`, 'app/proxy/forward.ts'],
+    ['main/main.ts', `import { render } from 'preact';`, 'preact'],
+    ['main/main.ts', `import '../renderer/status/index.tsx';`, 'renderer/status/index.tsx'],
+    ['main/view.ts', `import { app } from 'electron';`, 'electron'],
+    ['main/words.ts', `import { hostname } from 'node:os';`, 'node:os'],
+    ['renderer/status/a.tsx', `import { readFile } from 'node:fs';`, 'node:fs'],
+    ['renderer/status/a.tsx', `import { ipcRenderer } from 'electron';`, 'electron'],
+    [
+      'renderer/status/a.tsx',
+      `import { Servers } from '../../main/servers/servers.ts';`,
+      'main/servers/servers.ts',
+    ],
   ])('finds in %s: %s', async (file, source, found) => {
     await writeSource(file, source);
     const [violation, ...others] = await findViolations(root, [file]);
@@ -148,6 +204,11 @@ describe('the check itself', () => {
     [
       'app/oauth/a.ts',
       `import { DEFAULT_CLIENT_ID } from '../settings.ts';\nimport { join } from 'node:path';`,
+    ],
+    ['main/a.ts', `import { app } from 'electron';\nimport type { Session } from '../app/oauth/session.ts';`],
+    [
+      'renderer/status/a.tsx',
+      `import { useState } from 'preact/hooks';\nimport type { AppView } from '../../main/view.ts';\nexport const A = () => <p>{useState(0)}</p>;`,
     ],
     ['app/pages/a.ts', `export type Page = string;\nconst text = "it's // no import from 'undici'";`],
   ])('lets pass in %s: %s', async (file, source) => {
@@ -174,7 +235,8 @@ interface Import {
 }
 
 async function findViolations(root: string, only?: readonly string[]): Promise<string[]> {
-  const files = only ?? (await listSources(root, 'app'));
+  const rooms = ['app', 'main', 'renderer'];
+  const files = only ?? (await Promise.all(rooms.map((room) => listSources(root, room)))).flat();
   const imports = (await Promise.all(files.map((file) => readImports(root, file)))).flat();
   return imports.flatMap(({ from, name }) =>
     RULES.filter((rule) => isIn(from, [rule.room]) && !isIn(from, rule.except ?? []))
@@ -211,10 +273,17 @@ async function readImports(root: string, file: string): Promise<Import[]> {
     // esbuild drops type-only imports: make them plain ones that keep a mark.
     stdin: {
       contents: source.replace(TYPE_STATEMENT, `$1 $2 from '${TYPE}$4'`),
-      loader: 'ts',
+      loader: file.endsWith('x') ? 'tsx' : 'ts',
       sourcefile: file,
     },
-    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true, target: 'es2023' } },
+    tsconfigRaw: {
+      compilerOptions: {
+        verbatimModuleSyntax: true,
+        target: 'es2023',
+        jsx: 'react-jsx',
+        jsxImportSource: 'preact',
+      },
+    },
     bundle: true,
     write: false,
     format: 'esm',

@@ -54,6 +54,31 @@ describe('closing', () => {
     expect(wire.text).toMatch(/last\r\n0\r\n\r\n$/);
   });
 
+  it('ends the stream on which a session listens at once, and waits for those that may carry answers', async () => {
+    const finish: (() => void)[] = [];
+    const { listener } = await givenListener((_request, response) => {
+      response.write('open');
+      finish.push(() => response.end('last'));
+    });
+    const streamWith = async (headers: string) => {
+      const wire = await open(listener);
+      wire.write(get(listener).replace(/\r\n$/, `Accept: text/event-stream\r\n${headers}\r\n`));
+      await wire.until('open');
+      return wire;
+    };
+    const listening = await streamWith('Mcp-Session-Id: s1\r\n');
+    const resumed = await streamWith('Mcp-Session-Id: s1\r\nLast-Event-ID: 7\r\n');
+    const legacy = await streamWith('');
+    const closed = listener.close(LONG);
+    await listening.closed;
+    for (const end of finish) end();
+    await closed;
+    for (const wire of [resumed, legacy]) {
+      await wire.closed;
+      expect(wire.text).toMatch(/last\r\n0\r\n\r\n$/);
+    }
+  });
+
   it('ends what is not finished when the time is over', async () => {
     const { listener } = await givenListener((_request, response) => void response.write('first'));
     const wire = await open(listener);

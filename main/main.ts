@@ -1,0 +1,92 @@
+import { mkdirSync } from 'node:fs';
+import { app, BrowserWindow, dialog, protocol } from 'electron';
+import { LOG_LEVELS, type LogLevel } from '../app/log.ts';
+import { fileError } from '../app/store/file-errors.ts';
+import { VERSION } from '../app/version.ts';
+import { appFolder } from './app-folder.ts';
+import { AppLog } from './app-log.ts';
+import { type Shell, startShell } from './shell.ts';
+import { denyByDefault } from './windows/hardening.ts';
+import { registerScheme } from './windows/protocol.ts';
+
+/** Calls in flight get 5 s, then the rest of a refresh that is under way, whose rotated token must not be lost. */
+const LONGEST_END_MS = 15_000;
+
+// The Keychain item of the encryption key is named after the app: one that runs from its source must not ask for that of
+// an installed one.
+if (!app.isPackaged) app.setName('MCP Auth Proxy Development');
+const folder = appFolder(process.env, { packaged: app.isPackaged });
+if (!makeFolder(folder.chromium)) app.exit(1);
+else {
+  app.setPath('userData', folder.chromium);
+  if (app.requestSingleInstanceLock()) run();
+  else app.exit(0);
+}
+
+/** There is no log yet, and no window: what is wrong is said by the system's own dialog, on Linux by standard error. */
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return true;
+  } catch (error) {
+    const { message } = fileError(path, error, 'set STATE_DIR to another folder');
+    dialog.showErrorBox('MCP Auth Proxy cannot start.', message);
+    return false;
+  }
+}
+
+function run(): void {
+  const log = new AppLog(folder.logFile, levelFrom(process.env.LOG_LEVEL));
+  const { logger } = log;
+  // Without a listener Electron shows a stack to the person.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      logger.error('Something went wrong', { error: error instanceof Error ? error.stack : String(error) });
+    });
+  }
+  registerScheme(protocol);
+  denyByDefault(app);
+
+  const started = app.whenReady().then(() => startShell({ folder, log, env: process.env }));
+  const openWindow = () => void started.then((shell) => shell.openWindow());
+  app.on('activate', openWindow);
+  // The app lives in the menu bar.
+  app.on('window-all-closed', () => undefined);
+  untilQuit(started, log, openWindow);
+  started.then(
+    () => logger.info('Started', { version: VERSION, electron: process.versions.electron }),
+    (error: unknown) => {
+      logger.error('The app could not start', {
+        error: error instanceof Error ? error.stack : String(error),
+      });
+      process.stderr.write(`MCP Auth Proxy could not start; ${folder.logFile} says why.\n`);
+      app.exit(1);
+    },
+  );
+}
+
+/** Quits once the servers have ended, which takes a while when calls are in flight. */
+function untilQuit(started: Promise<Shell>, { logger }: AppLog, openWindow: () => void): void {
+  let ending = false;
+  // Whoever starts the app while it ends wants it to run.
+  app.on('second-instance', () => (ending ? app.relaunch() : openWindow()));
+  app.on('before-quit', (event) => {
+    event.preventDefault();
+    if (ending) return;
+    ending = true;
+    logger.info('Stopping');
+    for (const window of BrowserWindow.getAllWindows()) window.hide();
+    // What hangs beyond that, such as a command of the store, is left behind.
+    setTimeout(() => app.exit(0), LONGEST_END_MS).unref();
+    void started
+      .then((shell) => shell.close())
+      .finally(() => {
+        logger.info('Stopped');
+        app.exit(0);
+      });
+  });
+}
+
+function levelFrom(variable: string | undefined): LogLevel {
+  return LOG_LEVELS.find((level) => level === variable) ?? 'info';
+}

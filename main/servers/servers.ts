@@ -1,0 +1,202 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Broker } from '../../app/broker.ts';
+import type { Logger } from '../../app/log.ts';
+import type { Settings } from '../../app/settings.ts';
+import { loginOf, portOf } from '../settings/server-settings.ts';
+import type { CallView, ServerView } from '../view.ts';
+import type { ServerConfiguration } from './configuration.ts';
+import { RecentCalls } from './recent-calls.ts';
+import { RunningServer } from './running-server.ts';
+
+/** A logout at a server that does not answer holds a removal up for so long at most, in milliseconds. */
+const LOGOUT_MS = 15_000;
+
+export interface ServersOptions {
+  /** Makes the broker of a server; it is not started yet. */
+  readonly createBroker: (settings: Settings) => Broker;
+  readonly log: Logger;
+}
+
+interface ServersEvents {
+  /** {@link Servers.views} says something new. */
+  change: [];
+  call: [CallView];
+  /** A call has found that it needs a login. */
+  login_needed: [serverId: string];
+  logged_in: [serverId: string];
+}
+
+/** All servers of the app: one broker each, side by side, so that a fault of one never touches another. */
+export class Servers extends EventEmitter<ServersEvents> {
+  readonly #options: ServersOptions;
+  readonly #calls = new RecentCalls();
+  /** In the order in which they were configured. */
+  #servers: ReadonlyMap<string, RunningServer> = new Map();
+  /** Servers that end, and may hold their port and login still. */
+  readonly #ending = new Map<RunningServer, Promise<void>>();
+  /** Those that are being removed, whatever the next configurations say. */
+  readonly #removed = new Set<string>();
+  #views: readonly ServerView[] = [];
+  #isClosed = false;
+
+  constructor(options: ServersOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Everything that may be shown; the same array as long as nothing changes. */
+  get views(): readonly ServerView[] {
+    return this.#views;
+  }
+
+  /** The last 200 calls of all servers, oldest first. */
+  get recentCalls(): readonly CallView[] {
+    return this.#calls.list;
+  }
+
+  /** The broker of a server, once it listens; `undefined` for one that has a fault or is not there. */
+  brokerOf(id: string): Broker | undefined {
+    return this.#servers.get(id)?.broker;
+  }
+
+  /**
+   * Makes these the servers that run: new ones start, missing ones end, those whose settings are others are started
+   * anew. A changed name or log level starts nothing anew. Resolves when all of that is done; never rejects.
+   */
+  async apply(configurations: readonly ServerConfiguration[]): Promise<void> {
+    if (this.#isClosed) return;
+    const ids = new Set(configurations.map(({ id }) => id));
+    for (const id of this.#removed) if (!ids.has(id)) this.#removed.delete(id);
+    const wanted = configurations.filter(({ id }) => !this.#removed.has(id));
+    const isKept = (server: RunningServer | undefined, configuration: ServerConfiguration) =>
+      server !== undefined && isDeepStrictEqual(essence(server.configuration), essence(configuration));
+
+    const former = this.#servers;
+    const kept = new Set(wanted.filter((one) => isKept(former.get(one.id), one)).map(({ id }) => id));
+    const servers = wanted.map((configuration) => {
+      const server = kept.has(configuration.id) ? former.get(configuration.id) : undefined;
+      return server ?? this.#create(configuration);
+    });
+    this.#servers = new Map(servers.map((server) => [server.configuration.id, server]));
+    const left = [...former].filter(([id]) => !kept.has(id)).map(([, server]) => this.#end(server));
+    const started = servers
+      .filter((server) => !kept.has(server.configuration.id))
+      .map((server) => server.start(this.#freed(server.configuration)));
+    for (const configuration of wanted) this.#servers.get(configuration.id)?.describe(configuration);
+    this.#update();
+    await Promise.all([...left, ...started]);
+  }
+
+  /** Ends a server and starts it again as it was configured. Resolves when that is done; never rejects. */
+  async restart(id: string): Promise<void> {
+    const former = this.#servers.get(id);
+    if (!former || this.#isClosed) return;
+    const server = this.#create(former.configuration);
+    this.#servers = new Map([...this.#servers].map(([key, one]) => [key, key === id ? server : one]));
+    const ended = this.#end(former);
+    this.#update();
+    await Promise.all([ended, server.start(this.#freed(server.configuration))]);
+  }
+
+  /**
+   * Ends a server for good: it is logged out, for which it has 15 s, and closed. It is gone from the views at once, and
+   * does not come back by {@link Servers.apply} before it was missing there once. Never rejects.
+   */
+  async remove(id: string): Promise<void> {
+    const server = this.#servers.get(id);
+    if (!server) return;
+    this.#removed.add(id);
+    this.#servers = new Map([...this.#servers].filter(([key]) => key !== id));
+    const login = loginOf(server.configuration.settings);
+    const isShared = [...this.#servers.values()].some((one) => loginOf(one.configuration.settings) === login);
+    const ended = this.#end(server, isShared ? undefined : () => this.#logOut(server));
+    this.#update();
+    await ended;
+  }
+
+  /** Ends all servers side by side and keeps their logins. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const server of this.#servers.values()) this.#end(server);
+    await Promise.all(this.#ending.values());
+  }
+
+  #create(configuration: ServerConfiguration): RunningServer {
+    const { id } = configuration;
+    const server: RunningServer = new RunningServer(configuration, {
+      ...this.#options,
+      portsOfOthers: () => this.#portsOfOthers(server),
+    });
+    server.on('view', () => this.#update());
+    server.on('call', (call) => this.emit('call', this.#calls.add(id, call)));
+    server.on('login_needed', () => this.emit('login_needed', id));
+    server.on('logged_in', () => this.emit('logged_in', id));
+    return server;
+  }
+
+  #end(server: RunningServer, before?: () => Promise<void>): Promise<void> {
+    server.removeAllListeners('view');
+    server.removeAllListeners('login_needed');
+    const ended = Promise.resolve(before?.())
+      .then(() => server.close())
+      .catch((error: unknown) => {
+        this.#options.log.error('A server could not be closed', { reason: String(error) });
+      })
+      .finally(() => this.#ending.delete(server));
+    this.#ending.set(server, ended);
+    return ended;
+  }
+
+  /** Resolves when no server that ends holds this one's port or login. */
+  #freed({ id, settings }: ServerConfiguration): Promise<unknown> {
+    const holders = [...this.#ending].filter(([{ configuration: other }]) => {
+      const samePort = portOf(other.settings) === portOf(settings);
+      return other.id === id || samePort || loginOf(other.settings) === loginOf(settings);
+    });
+    return Promise.all(holders.map(([, ended]) => ended));
+  }
+
+  async #logOut(server: RunningServer): Promise<void> {
+    const { log } = this.#options;
+    const inTime = new AbortController();
+    const logout = server.logOut().then(
+      () => true,
+      (error: unknown) => {
+        log.warn('The login of a removed server stays stored', {
+          reason: error instanceof Error ? error.message : String(error),
+        });
+        return true;
+      },
+    );
+    const patience = delay(LOGOUT_MS, false, { signal: inTime.signal, ref: false }).catch(() => false);
+    if (!(await Promise.race([logout, patience])))
+      log.warn('A removed server could not be logged out in time');
+    inTime.abort();
+  }
+
+  #portsOfOthers(server: RunningServer): ReadonlySet<number> {
+    const others = [...this.#servers.values()].filter((one) => one !== server);
+    return new Set(
+      others.flatMap(({ configuration, view }) => [
+        portOf(configuration.settings),
+        ...(view.fault?.kind === 'port_taken' && view.fault.freePort ? [view.fault.freePort] : []),
+      ]),
+    );
+  }
+
+  #update(): void {
+    const views = [...this.#servers.values()].map(({ view }) => view);
+    if (views.length === this.#views.length && views.every((view, at) => view === this.#views[at])) return;
+    this.#views = views;
+    this.emit('change');
+  }
+}
+
+/** Everything of a configuration that a broker is made of. */
+function essence({ checked, settings, fault, portClash, source }: ServerConfiguration) {
+  // The log is the app's and has one level; how long calls wait can be changed on the way.
+  const rest = checked && { ...checked, logLevel: undefined, loginWaitSeconds: undefined };
+  return { settings: rest ?? settings, fault, portClash, source };
+}

@@ -1,0 +1,233 @@
+import path from 'node:path';
+import {
+  app,
+  clipboard,
+  ipcMain,
+  Menu,
+  Notification,
+  net,
+  powerMonitor,
+  safeStorage,
+  session,
+  shell as system,
+} from 'electron';
+import { Broker } from '../app/broker.ts';
+import { inspectUpstream } from '../app/inspect.ts';
+import { SecretStoreError } from '../app/store/secret-store.ts';
+import type { AppFolder } from './app-folder.ts';
+import type { AppLog } from './app-log.ts';
+import { AppModel } from './app-model.ts';
+import type { McpClientId } from './clients.ts';
+import { Commands } from './commands.ts';
+import { createHandlers } from './ipc/handlers.ts';
+import { Pages } from './ipc/pages.ts';
+import { handleAll } from './ipc/registrar.ts';
+import { followLogins } from './login/follow-logins.ts';
+import { Logins } from './login/logins.ts';
+import { openExternal } from './login/open-external.ts';
+import { createLoginPopups } from './login/popup.ts';
+import { forgetProvider } from './login/provider-session.ts';
+import { loginItem } from './login-item.ts';
+import { watchNetworkChanges } from './network/changes.ts';
+import { Connectivity } from './network/connectivity.ts';
+import { createSystemNetwork } from './network/system-network.ts';
+import { electronNotifications, LoginNotifications } from './notifications.ts';
+import { watchPower } from './power.ts';
+import { createAppStore } from './secrets/app-store.ts';
+import { createSafeStorageCipher } from './secrets/safe-storage-cipher.ts';
+import { secretsOf } from './servers/configuration.ts';
+import { Servers } from './servers/servers.ts';
+import { openSettingsFile } from './settings/settings-file.ts';
+import { createTray } from './tray/tray.ts';
+import { showAbout } from './windows/about.ts';
+import { applicationMenu } from './windows/menu.ts';
+import { PAGE_PARTITION } from './windows/page-window.ts';
+import { servePages } from './windows/protocol.ts';
+import { createStatusWindow } from './windows/status-window.ts';
+
+/** Beside the bundled main process. */
+const DIST = path.dirname(import.meta.dirname);
+
+/** The running app. */
+export interface Shell {
+  openWindow(): void;
+  /** Ends all servers and keeps their logins. */
+  close(): Promise<void>;
+}
+
+export interface ShellOptions {
+  readonly folder: AppFolder;
+  readonly log: AppLog;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Puts the app together and starts it: the tray first, then the servers, side by side. Call it when Electron is ready. */
+export async function startShell({ folder, log, env }: ShellOptions): Promise<Shell> {
+  const { logger } = log;
+  const preload = path.join(DIST, 'main', 'preload.cjs');
+  const cipher = createSafeStorageCipher({ safeStorage, appName: app.name });
+  const network = createSystemNetwork(session.defaultSession);
+  const connectivity = new Connectivity(net);
+  const settings = await openSettingsFile(folder.settingsFile, { cipher, log: logger });
+  const servers = new Servers({
+    createBroker: (checked) =>
+      new Broker({
+        settings: checked,
+        log: logger,
+        network,
+        store: () =>
+          createAppStore({
+            settings: checked,
+            cipher,
+            appName: app.name,
+            onCorrupt: ({ message }) => model.notify({ id: 'corrupt', message, cure: undefined }),
+          }),
+      }),
+    log: logger,
+  });
+  const pages = new Pages();
+  const statusWindow = createStatusWindow({ pages, preload, log: logger });
+  const popups = createLoginPopups({ pages, preload, log: logger });
+  const logins = new Logins({
+    find: (id) => {
+      const broker = servers.brokerOf(id);
+      return broker && { name: nameOf(id), broker };
+    },
+    openPopup: popups.open,
+    openExternal: (url) => openExternal(system, url),
+    log: logger,
+  });
+  const model = new AppModel({ settings, servers, logins, connectivity });
+  const commands = new Commands({
+    settings,
+    servers,
+    logins,
+    model,
+    env,
+    stateDir: folder.root,
+    copy: (text) => clipboard.writeText(text),
+    forgetProvider,
+  });
+  const item = loginItem(app);
+
+  const actions = {
+    logIn: (id: string, way: 'popup' | 'browser') => commands.logIn(id, way),
+    logOut: (id: string) => void commands.logOutOrSay(id),
+    copyMcpUrl: (id: string) => commands.copyMcpUrl(id),
+    copyForClient: (id: string, client: McpClientId) => void commands.copyForClient(id, client),
+    openWindow,
+    openLog: () => void openLog(),
+    setStartAtLogin: (on: boolean) => void setStartAtLogin(on),
+    showAbout: () => showAbout(),
+    quit: () => app.quit(),
+  };
+
+  function nameOf(id: string): string {
+    return servers.views.find((server) => server.id === id)?.name ?? '';
+  }
+
+  function openWindow(): void {
+    statusWindow.open();
+    connectivity.check();
+    void settings.reread();
+  }
+
+  async function openLog(): Promise<void> {
+    const fault = await system.openPath(log.file);
+    if (fault === '') return;
+    logger.warn('The log could not be opened', { fault });
+    statusWindow.open('log');
+  }
+
+  async function setStartAtLogin(on: boolean): Promise<void> {
+    await item?.set(on).catch((error: Error) => {
+      model.notify({
+        id: 'start-at-login',
+        message: 'Start at login could not be changed.',
+        cure: error.message,
+      });
+    });
+    model.setStartAtLogin(await item?.isOn());
+  }
+
+  async function saySecretsAreLost(): Promise<void> {
+    try {
+      await cipher.encrypt('');
+    } catch (error) {
+      // What the system never had a place for, the servers say themselves.
+      if (cipher.weakness !== undefined || !(error instanceof SecretStoreError)) return;
+      model.notify({ id: 'cipher', message: 'Logins cannot be kept now.', cure: error.message });
+    }
+  }
+
+  Menu.setApplicationMenu(Menu.buildFromTemplate(applicationMenu(app.name, actions)));
+  servePages(session.fromPartition(PAGE_PARTITION), path.join(DIST, 'renderer'));
+  const handlers = createHandlers({
+    commands,
+    model,
+    servers,
+    log,
+    popups,
+    inspect: (url) => inspectUpstream(url, { network }),
+    openLog: actions.openLog,
+    setStartAtLogin,
+  });
+  handleAll(ipcMain, handlers, { pages, log: logger });
+
+  const notifications = new LoginNotifications(electronNotifications(Notification), (id) =>
+    commands.logIn(id, 'preferred'),
+  );
+  followLogins({ servers, logins, settings, model, notifications, openWindow });
+
+  // Who comes back to the window may have edited the settings file. A prompt of the system takes the focus and gives it
+  // back: what it was about must not be tried again by that.
+  app.on('browser-window-focus', () => {
+    connectivity.check();
+    void settings.reread({ again: false });
+  });
+
+  const tray = createTray({ view: model.view, actions, iconFolder: path.join(DIST, 'icons') });
+  model.on('change', () => {
+    const { view } = model;
+    tray.update(view);
+    pages.notify('status', 'app:changed', view);
+  });
+  servers.on('call', (call) => pages.notify('status', 'calls:new', call));
+  log.on('line', (line) => pages.notify('status', 'log:new', line));
+
+  function applySettings(): void {
+    log.hide(secretsOf(commands.configurations));
+    if (env.LOG_LEVEL === undefined) log.setLevel(settings.settings.logLevel);
+    void commands.apply();
+  }
+  settings.on('change', applySettings);
+  applySettings();
+  function wake(): void {
+    connectivity.check();
+    void settings.reread();
+    // Timers stand still while the machine sleeps.
+    tray.update(model.view);
+    for (const { id } of servers.views) void servers.brokerOf(id)?.wake();
+  }
+  // On macOS the first use of the key may put a prompt on the screen: there it waits for something to encrypt.
+  if (process.platform !== 'darwin') void saySecretsAreLost();
+  connectivity.check();
+  // A broker that cannot reach anything is a reason to ask whether there is a network at all.
+  servers.on('change', () => connectivity.check());
+  const stopWatchingPower = watchPower(powerMonitor, wake);
+  const stopWatchingNetwork = await watchNetworkChanges(wake);
+  model.setStartAtLogin(await item?.isOn());
+
+  if (commands.configurations.length === 0) openWindow();
+  return {
+    openWindow,
+    async close() {
+      stopWatchingPower();
+      stopWatchingNetwork();
+      logins.close();
+      // Not in the middle of the click that may have led here.
+      setImmediate(() => tray.destroy());
+      await servers.close();
+    },
+  };
+}

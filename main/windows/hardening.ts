@@ -1,0 +1,75 @@
+import type { App, BrowserWindowConstructorOptions, HandlerDetails, Session, WebContents } from 'electron';
+
+/** What the page of some contents may do beyond standing still. Everything else stays denied. */
+export interface ContentsPolicy {
+  /**
+   * Whether a frame may go to this URL, by a link, a script, a form or a redirect. Not asked for what the main process
+   * loads itself.
+   */
+  mayNavigate(url: string, isMainFrame: boolean): boolean;
+  /**
+   * Answer to `window.open` and links with a target: how the child window is made, or `undefined` to open none. A child
+   * falls under the same policy. Its session is its opener's.
+   */
+  openWindow?(details: HandlerDetails): BrowserWindowConstructorOptions | undefined;
+}
+
+const policies = new WeakMap<WebContents, ContentsPolicy>();
+
+/**
+ * Lets some contents do what they were made for. Call it before they load anything.
+ * @param contents contents this app has just made
+ */
+export function allowFor(contents: WebContents, policy: ContentsPolicy): void {
+  policies.set(contents, policy);
+}
+
+/**
+ * Denies, for every contents and session there will ever be: navigation, redirects, new windows, webviews, permissions,
+ * devices, downloads and dialogs that keep a window open; only {@link allowFor} makes exceptions. Call it before `ready`.
+ *
+ * Certificate errors, HTTP authentication and client certificates are left to Electron, which refuses the first two as
+ * long as nobody listens to `certificate-error` and `login`.
+ */
+export function denyByDefault(app: App): void {
+  // A debugger on a port could read what the pages show and press their buttons.
+  if (app.isPackaged)
+    for (const name of ['remote-debugging-port', 'remote-debugging-pipe']) app.commandLine.removeSwitch(name);
+  app.on('session-created', restrictSession);
+  app.on('web-contents-created', (_event, contents) => restrictContents(contents));
+}
+
+function restrictContents(contents: WebContents): void {
+  contents.on('will-frame-navigate', (event) => {
+    if (!mayNavigate(contents, event.url, event.isMainFrame)) event.preventDefault();
+  });
+  contents.on('will-redirect', (event) => {
+    if (!mayNavigate(contents, event.url, event.isMainFrame)) event.preventDefault();
+  });
+  contents.setWindowOpenHandler((details) => {
+    const options = policies.get(contents)?.openWindow?.(details);
+    return options === undefined
+      ? { action: 'deny' }
+      : { action: 'allow', overrideBrowserWindowOptions: options };
+  });
+  contents.on('did-create-window', (child) => {
+    const policy = policies.get(contents);
+    if (policy !== undefined) allowFor(child.webContents, policy);
+  });
+  contents.on('will-attach-webview', (event) => event.preventDefault());
+  // Electron keeps a window open, without a word, when its page objects to being left.
+  contents.on('will-prevent-unload', (event) => event.preventDefault());
+}
+
+function mayNavigate(contents: WebContents, url: string, isMainFrame: boolean): boolean {
+  return policies.get(contents)?.mayNavigate(url, isMainFrame) ?? false;
+}
+
+function restrictSession(session: Session): void {
+  session.setPermissionRequestHandler((_contents, _permission, answer) => answer(false));
+  session.setPermissionCheckHandler(() => false);
+  session.setDevicePermissionHandler(() => false);
+  // Else Chromium fetches dictionaries from the network.
+  session.setSpellCheckerEnabled(false);
+  session.on('will-download', (event) => event.preventDefault());
+}

@@ -1,0 +1,26 @@
+import type { JSX } from 'preact';
+import type { ServerState } from '../../../main/view.ts';
+import { texts } from '../../texts.ts';
+import { Cross, Dots, Lock, OpenLock, Tick, type Tone, Warning } from '../parts/icons.tsx';
+
+const LOOKS: Readonly<Record<ServerState, { readonly tone: Tone; readonly Icon: () => JSX.Element }>> = {
+  starting: { tone: 'busy', Icon: Dots },
+  failed: { tone: 'bad', Icon: Cross },
+  logged_out: { tone: 'calm', Icon: Lock },
+  logging_in: { tone: 'busy', Icon: Dots },
+  authenticated: { tone: 'good', Icon: Tick },
+  login_required: { tone: 'warn', Icon: Warning },
+  not_required: { tone: 'calm', Icon: OpenLock },
+  error: { tone: 'bad', Icon: Cross },
+};
+
+/** A server's state in a shape and a word. */
+export function StateBadge({ state }: { state: ServerState }) {
+  const { tone, Icon } = LOOKS[state];
+  return (
+    <p class={`badge ${tone}`}>
+      <Icon />
+      {texts.states[state]}
+    </p>
+  );
+}

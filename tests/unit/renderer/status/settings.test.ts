@@ -1,0 +1,93 @@
+import { expect, it } from 'vitest';
+import { describePage } from '../status-page.ts';
+import { view } from '../views.ts';
+
+const fragment = '#settings';
+
+describePage('the settings in the window', (open) => {
+  it('are applied at once, each by itself', async () => {
+    const { page, next } = await open({}, { fragment });
+    await page.getByRole('radio', { name: 'In your browser' }).check();
+    expect(await next('app:change-settings')).toEqual({ loginWay: 'browser' });
+    await page.getByRole('switch', { name: 'Open the login when a call needs one' }).check();
+    expect(await next('app:change-settings')).toEqual({ loginOnDemand: true });
+    await page.getByLabel('Log level').selectOption('debug');
+    expect(await next('app:change-settings')).toEqual({ logLevel: 'debug' });
+    await page.getByLabel('Calls wait for a login').fill('45');
+    await page.keyboard.press('Enter');
+    expect(await next('app:change-settings')).toEqual({ loginWaitSeconds: 45 });
+    await page.getByRole('switch', { name: 'Start at login' }).check();
+    expect(await next('app:start-at-login')).toBe(true);
+  });
+
+  it('follow what holds, whoever changed it', async () => {
+    const { page, tell } = await open({}, { fragment });
+    await page.getByRole('switch', { name: 'Start at login' }).waitFor();
+    await tell(
+      'app:changed',
+      view({
+        startAtLogin: true,
+        settings: { loginWay: 'browser', loginWaitSeconds: 7, loginOnDemand: true, logLevel: 'error' },
+      }),
+    );
+    await page.getByRole('switch', { name: 'Start at login', checked: true }).waitFor();
+    expect(await page.getByRole('radio', { name: 'In your browser' }).isChecked()).toBe(true);
+    expect(await page.getByRole('switch', { name: /^Open the login/ }).isChecked()).toBe(true);
+    expect(await page.getByLabel('Calls wait for a login').inputValue()).toBe('7');
+    expect(await page.getByLabel('Log level').inputValue()).toBe('error');
+  });
+
+  it('go back to what holds when a change is refused, and say why at the field', async () => {
+    const { page } = await open(
+      {
+        'app:change-settings': () => ({
+          ok: false,
+          faults: { '': 'The settings file is newer than this app.' },
+        }),
+      },
+      { fragment },
+    );
+    const onDemand = page.getByRole('switch', { name: /^Open the login/ });
+    await onDemand.click();
+    await page.getByText('The settings file is newer than this app.').waitFor();
+    expect(await onDemand.isChecked()).toBe(false);
+    const described = (await onDemand.getAttribute('aria-describedby'))?.split(' ') ?? [];
+    expect(await page.locator(`[id="${described.at(-1)}"]`).textContent()).toContain('newer than this app');
+  });
+
+  it('go back when there is no answer', async () => {
+    const { page } = await open(
+      {
+        'app:start-at-login': () => {
+          throw new Error('');
+        },
+      },
+      { fragment },
+    );
+    const startAtLogin = page.getByRole('switch', { name: 'Start at login' });
+    await startAtLogin.click();
+    await page.getByRole('alert').getByText('MCP Auth Proxy did not answer.').waitFor();
+    expect(await startAtLogin.isChecked()).toBe(false);
+  });
+
+  it('take no wait that is none', async () => {
+    const { page, asked } = await open({}, { fragment });
+    const wait = page.getByLabel('Calls wait for a login');
+    for (const typed of ['601', '-1', '1.5', 'soon', '']) {
+      await wait.fill('20');
+      await wait.blur();
+      await page.locator('.fault').waitFor({ state: 'detached' });
+      await wait.fill(typed);
+      await wait.blur();
+      await page.getByText('Enter a whole number from 0 to 600.').waitFor();
+      expect(await wait.getAttribute('aria-invalid')).toBe('true');
+    }
+    expect(asked.some(({ channel }) => channel === 'app:change-settings')).toBe(false);
+  });
+
+  it('say where the app cannot start at login', async () => {
+    const { page } = await open({ 'app:view': () => view({ startAtLogin: undefined }) }, { fragment });
+    await page.getByText('This build of the app cannot start at login.').waitFor();
+    expect(await page.getByRole('switch', { name: 'Start at login' }).isDisabled()).toBe(true);
+  });
+});
