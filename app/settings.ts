@@ -249,6 +249,8 @@ const SCHEMA = v.object({
 
 type Output = v.InferOutput<typeof SCHEMA>;
 
+const SETTINGS = Object.keys(SCHEMA.entries) as ReadonlyArray<keyof Output>;
+
 /** Everything one broker needs to know, checked and frozen. Durations are in seconds. */
 export type Settings = Readonly<Output & { stateDir: string }>;
 
@@ -279,7 +281,7 @@ export function settingsFromEnvironment(
   platform: NodeJS.Platform = process.platform,
 ): Settings {
   const input: Record<string, string> = {};
-  for (const name of Object.keys(SCHEMA.entries)) {
+  for (const name of SETTINGS) {
     const variable = variableOf(name);
     const value = env[variable] ?? (variable.endsWith('_PROXY') ? env[variable.toLowerCase()] : undefined);
     if (value !== undefined && value.trim() !== '') input[name] = value;
@@ -358,6 +360,11 @@ function printable(value: unknown): string {
     .replace(/([?#]).*/s, '$1…')
     .replace(/[^\x20-\x7e…]/g, '?')
     .slice(0, 120);
+}
+
+/** The setting that a variable stands for: `upstreamMcpUrl` for `UPSTREAM_MCP_URL`; `undefined` when it is none of ours. */
+export function settingOf(variable: string): keyof Settings | undefined {
+  return SETTINGS.find((name) => variableOf(name) === variable);
 }
 
 /** `upstreamMcpUrl` becomes `UPSTREAM_MCP_URL`. */

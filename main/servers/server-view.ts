@@ -1,5 +1,5 @@
 import type { Broker } from '../../app/broker.ts';
-import { portOf, shownName, shownUpstream } from '../settings/server-settings.ts';
+import { inWindowWords, portOf, shownName, shownUpstream } from '../settings/server-settings.ts';
 import type { ServerFault, ServerView } from '../view.ts';
 import type { ServerConfiguration } from './configuration.ts';
 
@@ -36,10 +36,13 @@ export function viewOf(
   status: BrokerStatus,
 ): ServerView {
   const refreshedAt = timeOf(status.last_refresh?.at);
+  // A server from the environment is mended there.
+  const said = configuration.source === 'environment' ? (text: string) => text : inWindowWords;
+  const { reason, last_error: failure } = status;
   return {
     ...described(configuration),
     state: status.state,
-    reason: status.reason,
+    reason: reason && said(reason),
     port: Number(new URL(broker.localUrl).port || 80),
     mcpUrl: status.mcp_url,
     issuer: status.issuer,
@@ -50,9 +53,9 @@ export function viewOf(
       status.last_refresh && refreshedAt !== undefined
         ? { at: refreshedAt, outcome: status.last_refresh.outcome }
         : undefined,
-    lastError: status.last_error && { message: status.last_error.message, cure: status.last_error.cure },
+    lastError: failure && { message: said(failure.message), cure: said(failure.cure) },
     fault: undefined,
-    warnings: [...status.warnings],
+    warnings: status.warnings.map(said),
     store: status.store,
   };
 }

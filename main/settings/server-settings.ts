@@ -1,4 +1,4 @@
-import { checkSettings, type Settings, SettingsError } from '../../app/settings.ts';
+import { checkSettings, type Settings, SettingsError, settingOf } from '../../app/settings.ts';
 import type { Members } from './document.ts';
 import type { SecretName } from './server-secrets.ts';
 
@@ -47,6 +47,25 @@ const MARKED = new RegExp(`${MARK}(\\w*)${MARK}`, 'g');
 /** What a setting is called in messages. */
 export function nameOf(setting: string): string {
   return LABELS[setting] ?? setting;
+}
+
+/** A variable's name, and what it is to be set to where a sentence says so. */
+const VARIABLE = /\b([A-Z]+(?:_[A-Z]+)+|BIND|PORT|ISSUER|SCOPES|PROFILE)\b(?:=([a-z-]+))?/g;
+
+/**
+ * Says a broker's sentence in the words of the window: a variable goes by the name of its field, or by that in
+ * settings.json where the form has none. `STATE_DIR` is a variable of the app, too, and stays.
+ */
+export function inWindowWords(sentence: string): string {
+  return sentence.replace(VARIABLE, (whole, variable: string, value: string | undefined) => {
+    const setting = variable === 'STATE_DIR' ? undefined : settingOf(variable);
+    if (setting === undefined) return whole;
+    const label = LABELS[setting];
+    if (label !== undefined) return value === undefined ? `"${label}"` : `"${label}" to ${value}`;
+    return value === undefined
+      ? `"${setting}" of settings.json`
+      : `"${setting}" in settings.json to ${value}`;
+  });
 }
 
 /** Faults by setting, one sentence each; `''` for what belongs to none. */
