@@ -1,6 +1,6 @@
 import type { Bridge, LoginBarView } from '../../main/ipc/contract.ts';
-import { Lock, OpenLock, Warning } from './icons.tsx';
-import { texts } from './texts.ts';
+import { Lock, OpenLock, Warning } from '../icons.tsx';
+import { loginTexts as texts } from '../texts.ts';
 import { useBarView } from './use-bar-view.ts';
 
 /** The bar above a provider's page. While there is no page, it says why in the space below. */

@@ -1,11 +1,11 @@
 import { useErrorBoundary, useState } from 'preact/hooks';
 import type { Bridge } from '../../main/ipc/contract.ts';
 import type { AppView } from '../../main/view.ts';
+import { Mark } from '../icons.tsx';
 import { texts } from '../texts.ts';
 import { ActivityView } from './activity/activity-view.tsx';
 import { LogView } from './log/log-view.tsx';
 import { Notices } from './notices.tsx';
-import { Mark } from './parts/icons.tsx';
 import { Messages, SaidContext } from './parts/messages.tsx';
 import { Note } from './parts/note.tsx';
 import { panelId, Tabs, tabId } from './parts/tabs.tsx';

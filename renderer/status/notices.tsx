@@ -1,6 +1,6 @@
 import type { Notice } from '../../main/view.ts';
+import { Close } from '../icons.tsx';
 import { texts } from '../texts.ts';
-import { Close } from './parts/icons.tsx';
 import { Note } from './parts/note.tsx';
 import { useUi } from './ui.ts';
 

@@ -1,6 +1,6 @@
 import type { CallView } from '../../../main/view.ts';
+import { Passed, Refused, Warning } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Passed, Refused, Warning } from '../parts/icons.tsx';
 import { durationText } from './duration.ts';
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });

@@ -1,7 +1,7 @@
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { LogLine } from '../../../main/ipc/contract.ts';
+import { Copy } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Copy } from '../parts/icons.tsx';
 import { useUi } from '../ui.ts';
 import { useFeed } from '../use-feed.ts';
 import { copyText } from './copy-text.ts';

@@ -1,6 +1,6 @@
 import type { TargetedFocusEvent, TargetedKeyboardEvent } from 'preact';
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { Chevron } from './icons.tsx';
+import { Chevron } from '../../icons.tsx';
 
 interface MenuButtonProps<T extends string> {
   readonly title: string;

@@ -1,7 +1,7 @@
 import { createContext } from 'preact';
 import { useContext, useEffect } from 'preact/hooks';
+import { Close, Tick } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Close, Tick } from './icons.tsx';
 import { Note } from './note.tsx';
 
 /** How long an outcome stays to be read, in milliseconds. */

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { Cross, Offline, type Tone, Warning } from './icons.tsx';
+import { Cross, Offline, type Tone, Warning } from '../../icons.tsx';
 
 const ICONS = { warn: Warning, bad: Cross, calm: Offline } as const;
 

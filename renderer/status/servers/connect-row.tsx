@@ -1,7 +1,7 @@
 import { CLIENT_LABELS, MCP_CLIENTS, type McpClientId } from '../../../main/clients.ts';
 import type { ServerView } from '../../../main/view.ts';
+import { Copy } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Copy } from '../parts/icons.tsx';
 import { MenuButton } from '../parts/menu-button.tsx';
 import { useUi } from '../ui.ts';
 

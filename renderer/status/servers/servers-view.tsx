@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { AppView, ServerView } from '../../../main/view.ts';
+import { Plus } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Plus } from '../parts/icons.tsx';
 import { Note } from '../parts/note.tsx';
 import { AddServerDialog } from './add-server-dialog.tsx';
 import { EditServerDialog } from './edit-server-dialog.tsx';

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { ServerState } from '../../../main/view.ts';
+import { Cross, Dots, Lock, OpenLock, Tick, type Tone, Warning } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Cross, Dots, Lock, OpenLock, Tick, type Tone, Warning } from '../parts/icons.tsx';
 
 const LOOKS: Readonly<Record<ServerState, { readonly tone: Tone; readonly Icon: () => JSX.Element }>> = {
   starting: { tone: 'busy', Icon: Dots },

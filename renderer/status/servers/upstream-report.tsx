@@ -1,5 +1,5 @@
+import { Cross, Dots, Tick, type Tone, Warning } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Cross, Dots, Tick, type Tone, Warning } from '../parts/icons.tsx';
 import type { CheckState, UpstreamReport } from './use-upstream-check.ts';
 
 /** What the look at an upstream has shown. The region is always there, so that changes are read out. */

@@ -1,5 +1,5 @@
+import { Mark } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
-import { Mark } from '../parts/icons.tsx';
 import { ServerFormView } from './server-form.tsx';
 import { EMPTY_VALUES } from './server-values.ts';
 import type { AddServer } from './use-add-server.ts';
