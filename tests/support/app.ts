@@ -1,8 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Page } from 'playwright';
-import type { AppSettings } from '../../main/view.ts';
-import { givenFolder } from './broker.ts';
 import type { RunningApp } from './electron.ts';
 import { freePort } from './free-port.ts';
 import type { TrayEntry } from './tray-host.ts';
@@ -24,18 +22,6 @@ export async function plannedServer(upstreamMcpUrl: string): Promise<PlannedServ
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   return { port, url, mcpUrl: `${url}/mcp`, env: { UPSTREAM_MCP_URL: upstreamMcpUrl, PORT: String(port) } };
-}
-
-/** A folder for an app that was used before and left these settings, or was given them by a person. */
-export async function folderWithSettings(
-  settings: Partial<AppSettings> & { readonly servers?: readonly object[] },
-): Promise<string> {
-  const folder = await givenFolder();
-  await writeFile(
-    path.join(folder, 'settings.json'),
-    JSON.stringify({ version: 1, servers: [], ...settings }),
-  );
-  return folder;
 }
 
 /** Whether the status line of the only server says so. */

@@ -27,9 +27,9 @@ export async function writeSettings(stateDir: string, settings: SettingsInFile):
 }
 
 /** A folder for an app that has these servers and settings from the start. */
-export async function folderWith(settings: SettingsInFile): Promise<string> {
+export async function folderWith(settings: Partial<SettingsInFile>): Promise<string> {
   const folder = await givenFolder();
-  await writeSettings(folder, settings);
+  await writeSettings(folder, { servers: [], ...settings });
   return folder;
 }
 

@@ -453,30 +453,30 @@ describe.runIf(missing === undefined)('the login window in a real Electron', () 
 
   it('PROBE windows', async () => {
     const running = await givenApp();
-    const provider = await givenProvider({ '/': '<p>Hello</p><a href="/child?link" id="a">x</a><a href="/child?noop" target="_blank" rel="noopener" id="b">y</a>', '/child': '<p>Child</p>', '/close': '<p>closing</p><script>setTimeout(() => window.close(), 500)</script>' });
+    const provider = await givenProvider({ '/': '<p>Hello</p>', '/child': '<p>Child</p>' });
     await openPopup(running, { url: `${provider.origin}/` });
     const page = await running.pageAt(provider.origin);
     await page.getByText('Hello').waitFor();
-    await page.evaluate(`open('/child?feat', 'x', 'frame=no,kiosk=yes,fullscreen=yes,alwaysOnTop=yes,transparent=yes,closable=no,skipTaskbar=yes,opacity=0.5,show=yes,width=10,height=10,left=3,top=4')&&undefined`);
+    await running.app.evaluate(({ webContents, app }) => {
+      const made: unknown[] = [];
+      Object.assign(globalThis, { made });
+      for (const c of webContents.getAllWebContents())
+        c.on('did-create-window', (w, d) => {
+          const { parent, webContents: _w, ...rest } = d.options as any;
+          made.push([
+            Object.keys(d),
+            Object.fromEntries(Object.entries(rest).filter(([k, v]) => typeof v !== 'object')),
+            w.fullScreenable,
+            w.isResizable(),
+            w.isMinimizable(),
+          ]);
+        });
+    });
+    await page.evaluate(
+      `open('/child?feat', 'x', 'frame=no,kiosk=yes,fullscreen=yes,alwaysOnTop=yes,transparent=yes,closable=no,skipTaskbar=yes,opacity=0.5,show=yes,width=10,height=10,left=3,top=4,minimizable=no,titleBarStyle=hidden, enableLargerThanScreen , fullscreenable=yes,preload=/x,webPreferences=1')&&undefined`,
+    );
     await running.pageAt(`${provider.origin}/child?feat`);
-    const look = () => running.app.evaluate(({ BrowserWindow, session }) => BrowserWindow.getAllWindows().map((w) => ({ title: w.getTitle(), url: w.webContents.getURL(), kiosk: w.isKiosk(), full: w.isFullScreen(), top: w.isAlwaysOnTop(), closable: w.isClosable(), bounds: w.getBounds(), content: w.getContentBounds(), opacity: w.getOpacity(), own: w.webContents.session === session.fromPartition('login demo'), def: w.webContents.session === session.defaultSession })));
-    console.log(JSON.stringify(await look(), undefined, 1));
-    await page.locator('#a').click({ button: 'middle' });
-    await running.pageAt(`${provider.origin}/child?link`);
-    await page.locator('#b').click();
-    await running.pageAt(`${provider.origin}/child?noop`);
-    console.log(JSON.stringify(await look(), undefined, 1));
-  });
-  it('PROBE close', async () => {
-    const running = await givenApp();
-    const provider = await givenProvider({ '/': '<p>Hello</p>', '/close': '<p>closing</p><script>setTimeout(() => window.close(), 500)</script>' });
-    await openPopup(running, { url: `${provider.origin}/close` });
-    const page = await running.pageAt(provider.origin);
-    await page.getByText('closing').waitFor();
-    await page.waitForEvent('close', { timeout: 4000 }).catch((e) => console.log('still open', String(e)));
-    const res = await running.app.evaluate(async ({ BrowserWindow }) => [BrowserWindow.getAllWindows().length, await Promise.race([(globalThis as Main).popup.result.then((r) => r.kind), new Promise((r) => setTimeout(() => r('nothing'), 1000))])]);
-    console.log(res);
-    await load(running, `${provider.origin}/`).catch((e) => console.log('load', String(e)));
+    console.log(JSON.stringify(await running.app.evaluate(() => (globalThis as any).made)));
   });
 
   it('says why a page does not come, and tries again', async () => {

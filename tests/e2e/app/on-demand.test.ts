@@ -1,19 +1,13 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Upstream } from '../../../app/cli/demo/upstream.ts';
 import type { AppSettings } from '../../../main/view.ts';
-import {
-  folderWithSettings,
-  type PlannedServer,
-  plannedServer,
-  signIn,
-  statusIs,
-  windowTitles,
-} from '../../support/app.ts';
+import { type PlannedServer, plannedServer, signIn, statusIs, windowTitles } from '../../support/app.ts';
 import { callTool, givenClient, givenUpstream, rpc } from '../../support/broker.ts';
 import { givenDesktop } from '../../support/desktop.ts';
 import { launchApp, missingElectron, type RunningApp } from '../../support/electron.ts';
 import { outcomeOf } from '../../support/login.ts';
 import { type NotificationServer, startNotificationServer } from '../../support/notification-server.ts';
+import { folderWith } from '../../support/status-window.ts';
 import { startTrayHost, type TrayHost } from '../../support/tray-host.ts';
 
 const missing = missingElectron();
@@ -52,7 +46,7 @@ describe.runIf(missing === undefined)('a call that needs a login', { timeout: 60
   async function givenScene(settings: Partial<AppSettings>): Promise<Scene> {
     const upstream = await givenUpstream({ authorizationServer: { accessTokenSeconds: 3_600 } });
     const server = await plannedServer(upstream.mcpServer.jsonUrl);
-    const stateDir = await folderWithSettings(settings);
+    const stateDir = await folderWith(settings);
     const running = await launchApp({ desktop: desktop(), stateDir, env: server.env });
     await tray.waitForMenu(statusIs(/logged out/));
     return { upstream, server, running, host: new URL(upstream.mcpUrl).host };

@@ -8,11 +8,12 @@ import { createFileStore } from '../../../app/store/file.ts';
 import { createKeychainStore } from '../../../app/store/keychain.ts';
 import type { SecretStore } from '../../../app/store/secret-store.ts';
 import type { Bridge, Outcome } from '../../../main/ipc/contract.ts';
-import { folderWithSettings, picture, plannedServer, signIn, statusIs } from '../../support/app.ts';
+import { picture, plannedServer, signIn, statusIs } from '../../support/app.ts';
 import { callTool, givenClient, givenFolder, givenUpstream } from '../../support/broker.ts';
 import { givenDesktop } from '../../support/desktop.ts';
 import { launchApp, missingElectron, type RunningApp } from '../../support/electron.ts';
 import { altering, givenKeychain, onPath, outcomeOf, tokenRequests } from '../../support/login.ts';
+import { folderWith } from '../../support/status-window.ts';
 import { startTrayHost, type TrayHost } from '../../support/tray-host.ts';
 
 const missing = missingElectron();
@@ -163,7 +164,7 @@ describe.runIf(missing === undefined)('a login', { timeout: 90_000 }, () => {
   it('outlasts the app, and shows in no file, log, message or process list', async () => {
     const { upstream, secrets } = await givenWatchedUpstream();
     const server = await plannedServer(upstream.mcpServer.jsonUrl);
-    const stateDir = await folderWithSettings({
+    const stateDir = await folderWith({
       servers: [
         {
           id: SERVER_ID,

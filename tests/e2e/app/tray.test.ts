@@ -1,10 +1,11 @@
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { setupFor } from '../../../main/clients.ts';
+import { plannedServer, signIn, statusIs, windowTitles } from '../../support/app.ts';
 import { callTool, givenClient, givenFolder, givenUpstream } from '../../support/broker.ts';
 import { givenPage, launchBrowser, missingBrowser } from '../../support/browser.ts';
 import { givenDesktop } from '../../support/desktop.ts';
 import { launchApp, missingElectron, type RunningApp } from '../../support/electron.ts';
-import { freePort } from '../../support/free-port.ts';
 import { startTrayHost, type TrayEntry, type TrayHost } from '../../support/tray-host.ts';
 
 const missing = missingElectron() ?? missingBrowser();
@@ -15,10 +16,6 @@ function labels(menu: readonly TrayEntry[]): string[] {
   return menu.map(({ type, enabled, label }) =>
     type === 'separator' ? '—' : enabled ? label : `[${label}]`,
   );
-}
-
-function statusIs(wanted: RegExp): (menu: readonly TrayEntry[]) => boolean {
-  return ([status]) => wanted.test(status?.label ?? '');
 }
 
 /** What the app has copied last. */
@@ -59,8 +56,8 @@ describe.runIf(missing === undefined)('the tray', { timeout: 60_000 }, () => {
 
   it('leads through a login in the window, a call and a logout', async () => {
     const upstream = await givenUpstream({ authorizationServer: { accessTokenSeconds: 3_600 } });
-    const port = String(await freePort());
-    const running = await givenApp({ UPSTREAM_MCP_URL: upstream.mcpUrl, PORT: port });
+    const server = await plannedServer(upstream.mcpUrl);
+    const running = await givenApp(server.env);
     const { host } = new URL(upstream.mcpUrl);
 
     const before = await tray.waitForMenu(statusIs(/logged out/));
@@ -81,22 +78,21 @@ describe.runIf(missing === undefined)('the tray', { timeout: 60_000 }, () => {
     ]);
 
     await tray.click('Log in…');
-    const page = await running.pageAt(upstream.issuer);
     await tray.waitForMenu(statusIs(/logging in/));
-    await page.getByRole('button', { name: 'Allow' }).click();
+    await signIn(running, upstream);
     const after = await tray.waitForMenu(statusIs(/logged in/));
     expect(after[0]?.label).toMatch(/: logged in, .*expires in (59 min|1 h)/);
     expect(labels(after).slice(1, 4)).toEqual(['[Log in…]', '[Log in with browser…]', 'Log out']);
-    expect(running.app.windows().map((window) => window.url())).toEqual([]);
+    expect(await windowTitles(running)).toEqual([]);
 
-    const client = await givenClient(`http://127.0.0.1:${port}/mcp`);
+    const client = await givenClient(server.mcpUrl);
     expect(await callTool(client, 'add', { a: 2, b: 3 })).toBe('5');
 
     await tray.click('Copy MCP URL');
-    expect(await clipboardOf(running)).toBe(`http://127.0.0.1:${port}/mcp`);
+    expect(await clipboardOf(running)).toBe(server.mcpUrl);
     await tray.click('Add to', 'Claude Code');
-    expect(await clipboardOf(running)).toMatch(
-      new RegExp(`^claude mcp add --transport http --scope user \\S+ http://127.0.0.1:${port}/mcp$`),
+    expect(await clipboardOf(running)).toBe(
+      setupFor('claude-code', { name: host, mcpUrl: server.mcpUrl, apiKeyRequired: false }).text,
     );
 
     await tray.click('Log out');
@@ -106,8 +102,8 @@ describe.runIf(missing === undefined)('the tray', { timeout: 60_000 }, () => {
 
   it('leads through a login in the browser, which ends on a page and in the menu', async () => {
     const upstream = await givenUpstream();
-    const port = String(await freePort());
-    const running = await givenApp({ UPSTREAM_MCP_URL: upstream.mcpUrl, PORT: port });
+    const server = await plannedServer(upstream.mcpUrl);
+    const running = await givenApp(server.env);
     await tray.waitForMenu(statusIs(/logged out/));
     const opened = await watchBrowser(running);
     await tray.click('Log in with browser…');
@@ -124,8 +120,8 @@ describe.runIf(missing === undefined)('the tray', { timeout: 60_000 }, () => {
 
   it('has a submenu for each of several servers, and quits', async () => {
     const upstream = await givenUpstream();
-    const port = String(await freePort());
-    const running = await givenApp({ UPSTREAM_MCP_URL: upstream.mcpUrl, PORT: port });
+    const server = await plannedServer(upstream.mcpUrl);
+    const running = await givenApp(server.env);
     await tray.waitForMenu(statusIs(/logged out/));
 
     await tray.click('Open MCP Auth Proxy');
@@ -148,6 +144,6 @@ describe.runIf(missing === undefined)('the tray', { timeout: 60_000 }, () => {
     await tray.click('Quit MCP Auth Proxy');
     await closed;
     await tray.waitUntilEmpty();
-    await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
+    await expect(fetch(`${server.url}/health`)).rejects.toThrow();
   });
 });
