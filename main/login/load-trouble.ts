@@ -8,6 +8,10 @@ const WORDS: ReadonlyArray<readonly [names: RegExp, words: (host: string) => str
   [/^CONNECTION_REFUSED$/, (host) => `${host} refuses connections. It may be down; try again later.`],
   [/TIMED_OUT$/, (host) => `${host} does not answer. Check your network, or try again later.`],
   [/^ADDRESS_/, (host) => `There is no way to ${host} from this network.`],
+  [
+    /CLIENT_AUTH/,
+    (host) => `${host} wants a certificate of yours, which this app shows to nobody. Go on in your browser.`,
+  ],
   // A certificate is never waved through: the password that would be typed here is worth more.
   [
     /SSL|CERT/,

@@ -75,6 +75,7 @@ function openPopup(
     redirectUri,
     parent: window,
     onRedirect: (url) => end({ kind: 'redirected', url }),
+    onClosed: () => end({ kind: 'closed' }),
     onChange({ origin, loading, trouble }) {
       const appeared = view.origin === '' && origin !== '';
       view = { server, origin, secure: origin.startsWith('https:'), loading, trouble };

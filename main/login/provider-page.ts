@@ -47,6 +47,8 @@ interface ProviderPageOptions {
   readonly onChange: (state: ProviderPageState) => void;
   /** Called for every redirect that is caught; the request was not sent. */
   readonly onRedirect: (url: URL) => void;
+  /** The page has closed itself, as a script may: there is nothing any more that could be shown. */
+  readonly onClosed: () => void;
 }
 
 export interface ProviderPage {
@@ -157,6 +159,9 @@ export function createProviderPage(options: ProviderPageOptions): ProviderPage {
     showNone(CRASHED);
     change({ loading: false });
   });
+  page.once('destroyed', () => {
+    if (!ended) options.onClosed();
+  });
   // After the above: what it finds out about a page comes after the page.
   watch(page);
 
@@ -181,7 +186,7 @@ export function createProviderPage(options: ProviderPageOptions): ProviderPage {
 }
 
 function childOptions(parent: BrowserWindow): BrowserWindowConstructorOptions {
-  return { parent, autoHideMenuBar: true, fullscreenable: false, title: '', webPreferences: PREFERENCES };
+  return { parent, autoHideMenuBar: true, title: '', webPreferences: PREFERENCES };
 }
 
 interface Findings {

@@ -27,21 +27,41 @@ const TEXT_FIELDS = [
   'probePath',
 ] as const satisfies ReadonlyArray<keyof ServerInput>;
 
+/** What decides where a client secret is sent. */
+const DESTINATION = ['upstreamMcpUrl', 'tokenEndpoint', 'issuer'] as const satisfies ReadonlyArray<
+  (typeof TEXT_FIELDS)[number]
+>;
+
 const LONGEST_NAME = 80;
 
 /** What the form shows of a server when it is edited. */
-export function formOf({ name, settings, unreadable }: StoredServer): ServerForm {
-  const shown = (field: string) => {
-    const value = settings[field];
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-  };
+export function formOf(server: StoredServer): ServerForm {
+  const { name, settings } = server;
+  const shown = (field: string) => shownIn(settings, field);
   const texts = Object.fromEntries(TEXT_FIELDS.map((field) => [field, shown(field)]));
   return {
     ...(texts as Record<(typeof TEXT_FIELDS)[number], string>),
     name: name ?? '',
     port: shown('port') || String(FIRST_PORT),
-    clientSecretPresent: settings.clientSecret !== undefined || unreadable.clientSecret !== undefined,
+    clientSecretPresent: hasClientSecret(server),
   };
+}
+
+function shownIn(settings: StoredServer['settings'], field: string): string {
+  const value = settings[field];
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function hasClientSecret({ settings, unreadable }: StoredServer): boolean {
+  return settings.clientSecret !== undefined || unreadable.clientSecret !== undefined;
+}
+
+/** A secret is for the server that it was entered for: nothing else that a form says may send it to another. */
+function sendsSecretElsewhere(input: ServerInput, previous: StoredServer): boolean {
+  const isElsewhere = DESTINATION.some(
+    (field) => input[field].trim() !== shownIn(previous.settings, field).trim(),
+  );
+  return isElsewhere && hasClientSecret(previous);
 }
 
 /**
@@ -73,6 +93,10 @@ export async function storedFrom(
   }
   settings.port = port === 'any' ? await anyPort(previous, others) : port;
   if (input.clientSecret !== 'keep') settings.clientSecret = input.clientSecret.value;
+  else if (previous && sendsSecretElsewhere(input, previous)) {
+    const fault = `${nameOf('clientSecret')} would go to another server now; enter it again, or remove it.`;
+    return { faults: { clientSecret: fault } };
+  }
 
   const checked = checkServer(withoutEmptySecrets({ ...secrets, ...settings }), stateDir);
   const faults = 'faults' in checked ? checked.faults : clashes(settings, others);

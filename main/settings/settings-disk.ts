@@ -1,4 +1,4 @@
-import { open, readlink, realpath, rename, unlink } from 'node:fs/promises';
+import { open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemCode } from '../../app/store/file-errors.ts';
 import {
@@ -17,10 +17,15 @@ export type Reading =
   | { readonly kind: 'broken'; readonly fault: string }
   | { readonly kind: 'unreadable'; readonly error: unknown };
 
+/** In bytes; the settings of a thousand servers are smaller. What is larger would stop the app while it is read. */
+const LARGEST = 4 * 1024 * 1024;
+
 /** Reads a settings file and takes away what other users may do with it. Never rejects. */
 export async function readSettings(path: string): Promise<Reading> {
   let content: Buffer | undefined;
   try {
+    if (await isTooLarge(path))
+      return { kind: 'broken', fault: `it is larger than ${LARGEST / 2 ** 20} MiB` };
     content = await readPrivateFile(path);
   } catch (error) {
     return { kind: 'unreadable', error };
@@ -36,6 +41,18 @@ export async function readSettings(path: string): Promise<Reading> {
   return 'fault' in parsed
     ? { kind: 'broken', fault: parsed.fault }
     : { kind: 'document', text, document: parsed.document };
+}
+
+/** @throws the system's error for what is neither a file nor a folder: reading a pipe, say, would never end */
+async function isTooLarge(path: string): Promise<boolean> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  // Of a folder the system itself tells.
+  if (!found || found.isDirectory()) return false;
+  if (!found.isFile()) throw Object.assign(new Error('not a file'), { code: 'EINVAL' });
+  return found.size > LARGEST;
 }
 
 /**

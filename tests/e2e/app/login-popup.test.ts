@@ -31,6 +31,9 @@ type Main = typeof globalThis & {
   opened: string[];
 };
 
+/** Windows that a page has opened, and whether they have its session. */
+type Made = { readonly isOwn: boolean; readonly options: Record<string, unknown> }[];
+
 /** An app of login windows and nothing else, made of the same parts as the product. */
 async function bundlePopupApp(folder: string): Promise<void> {
   await mkdir(path.join(folder, 'renderer/status'), { recursive: true });
@@ -451,32 +454,79 @@ describe.runIf(missing === undefined)('the login window in a real Electron', () 
     expect(await resultOf(running)).toEqual({ kind: 'closed' });
   });
 
-  it('PROBE windows', async () => {
+  it('makes the windows of a page itself, whatever the page asks for', async () => {
     const running = await givenApp();
-    const provider = await givenProvider({ '/': '<p>Hello</p>', '/child': '<p>Child</p>' });
+    const provider = await givenProvider({
+      '/': '<p>Hello</p><a href="/linked">A link</a>',
+      '/opened': '<p>Opened</p>',
+      '/linked': '<p>Linked</p>',
+    });
     await openPopup(running, { url: `${provider.origin}/` });
     const page = await running.pageAt(provider.origin);
     await page.getByText('Hello').waitFor();
-    await running.app.evaluate(({ webContents, app }) => {
-      const made: unknown[] = [];
+    await running.app.evaluate(({ webContents }) => {
+      const made: Made = [];
       Object.assign(globalThis, { made });
-      for (const c of webContents.getAllWebContents())
-        c.on('did-create-window', (w, d) => {
-          const { parent, webContents: _w, ...rest } = d.options as any;
-          made.push([
-            Object.keys(d),
-            Object.fromEntries(Object.entries(rest).filter(([k, v]) => typeof v !== 'object')),
-            w.fullScreenable,
-            w.isResizable(),
-            w.isMinimizable(),
-          ]);
+      for (const contents of webContents.getAllWebContents())
+        contents.on('did-create-window', (window, { options: { parent: _, ...options } }) => {
+          const isOwn = window.webContents.session === contents.session;
+          made.push({ isOwn, options: JSON.parse(JSON.stringify(options)) });
         });
     });
-    await page.evaluate(
-      `open('/child?feat', 'x', 'frame=no,kiosk=yes,fullscreen=yes,alwaysOnTop=yes,transparent=yes,closable=no,skipTaskbar=yes,opacity=0.5,show=yes,width=10,height=10,left=3,top=4,minimizable=no,titleBarStyle=hidden, enableLargerThanScreen , fullscreenable=yes,preload=/x,webPreferences=1')&&undefined`,
-    );
-    await running.pageAt(`${provider.origin}/child?feat`);
-    console.log(JSON.stringify(await running.app.evaluate(() => (globalThis as any).made)));
+    const features = [
+      'frame=no,titleBarStyle=hidden,titleBarOverlay=yes,type=splash,transparent=yes,opacity=0,hasShadow=no',
+      'fullscreen=yes,fullscreenable=yes,simpleFullscreen=yes,kiosk=yes,alwaysOnTop=yes,modal=yes,show=no',
+      'focusable=no,closable=no,movable=no,minimizable=no,resizable=no,skipTaskbar=yes,hiddenInMissionControl=yes',
+      'enableLargerThanScreen=yes,title=Elsewhere,nodeIntegration=yes,sandbox=no,minWidth=1,minHeight=1',
+      'width=400,height=300',
+    ];
+    await page.evaluate(`open('/opened', 'name', '${features.join()}'); undefined`);
+    await running.pageAt(`${provider.origin}/opened`);
+    await page.getByRole('link').click({ button: 'middle' });
+    await running.pageAt(`${provider.origin}/linked`);
+
+    const [opened, linked] = await running.app.evaluate(() => (globalThis as Main & { made: Made }).made);
+    expect(opened?.options).toMatchObject({
+      width: 400,
+      height: 300,
+      title: '',
+      frame: true,
+      titleBarStyle: 'default',
+      titleBarOverlay: false,
+      type: 'normal',
+      transparent: false,
+      opacity: 1,
+      hasShadow: true,
+      fullscreen: false,
+      fullscreenable: false,
+      simpleFullscreen: false,
+      kiosk: false,
+      alwaysOnTop: false,
+      modal: false,
+      show: true,
+      focusable: true,
+      closable: true,
+      movable: true,
+      minimizable: true,
+      resizable: true,
+      skipTaskbar: false,
+      hiddenInMissionControl: false,
+      enableLargerThanScreen: false,
+      minWidth: 360,
+      webPreferences: { sandbox: true, nodeIntegration: false, contextIsolation: true },
+    });
+    // Its cookies would be on the disk else, and its redirects caught by one net less.
+    expect([opened?.isOwn, linked?.isOwn]).toEqual([true, true]);
+  });
+
+  it('closes when its page closes itself, which gives the login up', async () => {
+    const running = await givenApp();
+    const provider = await givenProvider({ '/': '<p>Hello</p>' });
+    await openPopup(running, { url: `${provider.origin}/` });
+    const page = await running.pageAt(provider.origin);
+    await page.getByText('Hello').waitFor();
+    await Promise.all([page.waitForEvent('close'), page.evaluate('close()').catch(() => undefined)]);
+    expect(await resultOf(running)).toEqual({ kind: 'closed' });
   });
 
   it('says why a page does not come, and tries again', async () => {

@@ -102,6 +102,34 @@ describe('storedFrom', () => {
     expect(result).toEqual({ draft: { name: 'Craft', settings } });
   });
 
+  it.each([
+    ['upstreamMcpUrl', 'https://other.example.com/mcp'],
+    ['tokenEndpoint', 'https://other.example.com/token'],
+    ['issuer', 'https://other.example.com'],
+  ] as const)('sends no secret that stays to another server (%s)', async (field, value) => {
+    const endpoints = {
+      authorizationEndpoint: 'https://a.example.com',
+      tokenEndpoint: 'https://t.example.com',
+    };
+    const previous = { ...PREVIOUS, settings: { ...PREVIOUS.settings, ...endpoints } };
+    const { clientSecret, ...settings } = PREVIOUS.settings;
+    const withoutSecret = { ...previous, settings: { ...settings, ...endpoints } };
+    const unreadable = {
+      ...withoutSecret,
+      unreadable: { clientSecret: 'It is locked.' },
+    };
+    const input = { ...inputOf(previous), [field]: value };
+    for (const one of [previous, unreadable])
+      expect(await fill(input, { previous: one })).toEqual({
+        faults: {
+          clientSecret: 'Client secret would go to another server now; enter it again, or remove it.',
+        },
+      });
+    for (const text of [SECRET, ''])
+      expect(await fill({ ...input, clientSecret: { value: text } }, { previous })).toHaveProperty('draft');
+    expect(await fill(input, { previous: withoutSecret })).toHaveProperty('draft');
+  });
+
   it('takes a secret out', async () => {
     const result = await fill({ ...inputOf(PREVIOUS), clientSecret: { value: '' } }, { previous: PREVIOUS });
     expect(result).toMatchObject({ draft: { settings: { clientSecret: '' } } });

@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, readFile, readlink, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readSettings, setAside, writeSettings } from '../../../../main/settings/settings-disk.ts';
@@ -61,6 +62,22 @@ describe('readSettings', () => {
     await writeFile(file, Buffer.from([0x7b, 0xff, 0x7d]));
     expect(await readSettings(file)).toEqual({ kind: 'broken', fault: 'it is not text in UTF-8' });
     expect(await readSettings(folder)).toMatchObject({ kind: 'unreadable', error: { code: 'EISDIR' } });
+  });
+});
+
+describe('what would hold the app up', () => {
+  it('is not read when it is huge', async () => {
+    await mkdir(folder);
+    await writeFile(file, '{}');
+    await truncate(file, 5 * 1024 * 1024 * 1024);
+    expect(await readSettings(file)).toEqual({ kind: 'broken', fault: 'it is larger than 4 MiB' });
+    expect(path.dirname(await setAside(file, new Date()))).toBe(folder);
+  });
+
+  it('is not read when it is a pipe', async () => {
+    await mkdir(folder);
+    execFileSync('mkfifo', [file]);
+    expect(await readSettings(file)).toMatchObject({ kind: 'unreadable', error: { code: 'EINVAL' } });
   });
 });
 

@@ -14,6 +14,23 @@ describe('a debugger on a port', () => {
   });
 });
 
+it('a site that asks for a client certificate gets none, rather than the first one the person has', () => {
+  const app = Object.assign(new EventEmitter(), { isPackaged: false });
+  denyByDefault(app as unknown as App);
+  const chosen: unknown[][] = [];
+  let prevented = false;
+  const event = { preventDefault: () => (prevented = true) };
+  app.emit(
+    'select-client-certificate',
+    event,
+    null,
+    'https://example.com/',
+    [{ data: 'x' }],
+    (...args: unknown[]) => chosen.push(args),
+  );
+  expect({ chosen, prevented }).toEqual({ chosen: [[]], prevented: true });
+});
+
 function switchesRemoved(isPackaged: boolean): string[] {
   const removed: string[] = [];
   const commandLine = { removeSwitch: (name: string) => removed.push(name) };
