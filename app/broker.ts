@@ -272,6 +272,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
         requested: status.requestedScope?.split(' ') ?? [],
         granted: status.grantedScope?.split(' ') ?? [],
       },
+      step_up: status.stepUp,
       access_token: { expires_at: isoTime(status.accessTokenExpiresAt) },
       refresh_token: { present: status.refreshTokenPresent },
       last_refresh: status.lastRefresh && {

@@ -142,7 +142,9 @@ export class Login {
         );
       }
       if (query.has('error')) {
-        throw refusedBy(pending, shownOf(query, 'error'), shownOf(query, 'error_description'));
+        const error = shownOf(query, 'error');
+        await this.#forgetIfRefused(error, pending.client);
+        throw refusedBy(pending, error, shownOf(query, 'error_description'));
       }
       const callback = new URL(pending.client.redirect_uri);
       for (const [name, value] of query) callback.searchParams.append(name, value);
@@ -312,12 +314,7 @@ export class Login {
   async #exchangeFailure(error: unknown, pending: PendingLogin): Promise<unknown> {
     if (error instanceof TokenEndpointError) {
       const origin = error.timedOut ? 'timeout' : error.definite ? 'request' : 'server';
-      if (error.oauthError === 'invalid_client' && pending.client.source === 'registered') {
-        const { session } = this.#parts;
-        await session.forgetClient(pending.client.client_id).catch(() => undefined);
-        const cure = 'Start the login again: the client will be registered anew.';
-        return new LoginFailure('token_request_failed', error.message, cure, { origin });
-      }
+      await this.#forgetIfRefused(error.oauthError, pending.client);
       const cure =
         error.definite && error.oauthError === undefined
           ? CURE_OPERATOR
@@ -325,6 +322,13 @@ export class Login {
       return new LoginFailure('token_request_failed', error.message, cure, { origin });
     }
     return error;
+  }
+
+  /** A registration that the server does not take, or no longer, would fail every login to come. */
+  async #forgetIfRefused(oauthError: string | undefined, { source, client_id }: Client): Promise<void> {
+    const isRefused = oauthError === 'invalid_client' || oauthError === 'unauthorized_client';
+    if (isRefused && source === 'registered')
+      await this.#parts.session.forgetClient(client_id).catch(() => undefined);
   }
 
   #failed(error: unknown): LoginFailure {
@@ -431,7 +435,7 @@ function cureOf(oauthError: string | undefined, { source }: Client): string {
       return {
         configured: 'Check CLIENT_ID and CLIENT_SECRET, then start the login again.',
         'metadata-document': 'Check the document at CLIENT_METADATA_URL, then start the login again.',
-        registered: 'Log out, so that the client is registered anew, then start the login again.',
+        registered: 'Start the login again: the client will be registered anew.',
       }[source];
     case 'invalid_target':
       return 'Check that UPSTREAM_MCP_URL is the URL the server calls its own, then start the login again.';

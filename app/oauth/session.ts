@@ -4,7 +4,7 @@ import { type SecretStore, SecretStoreError } from '../store/secret-store.ts';
 import { BackOff, LONGEST_BACK_OFF_MS } from './back-off.ts';
 import type { BearerChallenge } from './challenge.ts';
 import { discoverServer } from './discovery.ts';
-import { LoginFailure } from './errors.ts';
+import { LoginFailure, withoutSecrets } from './errors.ts';
 import type { HttpRequest } from './http.ts';
 import type { Grant } from './login-record.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
@@ -70,6 +70,11 @@ export interface SessionStatus {
   accessTokenExpiresAt: number | undefined;
   refreshTokenPresent: boolean;
   lastRefresh: { at: number; outcome: 'ok' | 'failed'; message: string | undefined } | undefined;
+  /**
+   * The upstream has refused a call of this login for want of scope, and another login is worth a try. `scope` is what it
+   * asked for, if it said so.
+   */
+  stepUp: { scope: string | undefined } | undefined;
   reason: string | undefined;
   counters: { logins: number; refreshes: number; refresh_failures: number };
 }
@@ -129,6 +134,7 @@ export class Session implements TokenSource {
   #refused = false;
   #challenge: BearerChallenge | undefined;
   readonly #stepUps = new StepUps();
+  #stepUp: SessionStatus['stepUp'];
   #lastRefresh: SessionStatus['lastRefresh'];
   readonly #counters = { logins: 0, refreshes: 0, refresh_failures: 0 };
 
@@ -232,7 +238,9 @@ export class Session implements TokenSource {
 
   scopeRefused(challenge: BearerChallenge, operation: string): boolean {
     this.challenged(challenge);
-    return this.#stepUps.refused(operation, this.#counters.logins);
+    const worthATry = this.#stepUps.refused(operation, this.#counters.logins);
+    if (worthATry) this.#setStepUp(challenge.scope);
+    return worthATry;
   }
 
   /** Whether the upstream has asked for a login so far. */
@@ -308,6 +316,7 @@ export class Session implements TokenSource {
         this.#parts.log.warn('The server gave no refresh token; the login ends with its access token');
       this.#loaded = true;
       this.#challenge = undefined;
+      this.#stepUp = undefined;
       this.#counters.logins++;
       this.#backOff.reset();
       this.#issuedBy = { server, client };
@@ -338,6 +347,7 @@ export class Session implements TokenSource {
       this.#loaded = true;
       this.#refused = false;
       this.#stepUps.clear();
+      this.#stepUp = undefined;
       this.#backOff.reset();
       const [revocation, removal] = await Promise.allSettled([
         revokeLogin(endpoint, tokens, log),
@@ -361,6 +371,7 @@ export class Session implements TokenSource {
         this.#access && Number.isFinite(this.#access.expiresAt) ? this.#access.expiresAt : undefined,
       refreshTokenPresent: grant !== undefined,
       lastRefresh: this.#lastRefresh,
+      stepUp: this.#shownStepUp,
       reason: this.#reason(),
       counters: { ...this.#counters },
     };
@@ -387,7 +398,29 @@ export class Session implements TokenSource {
     if (this.#refused) return 'The server refuses the tokens of this login.';
     if (this.#backOff.isOn) return this.#backOff.reason;
     if (this.#stored.failure) return this.#stored.failure.message;
+    const stepUp = this.#shownStepUp;
+    if (stepUp) {
+      const scope = stepUp.scope === undefined ? '' : ` (${stepUp.scope})`;
+      return `The server wants more access${scope}; log in again to grant it.`;
+    }
     return this.state === 'login_required' ? this.#stored.record.ended : undefined;
+  }
+
+  /** Without a login, the next one asks for the scope anyway. */
+  get #shownStepUp(): SessionStatus['stepUp'] {
+    return this.state === 'authenticated' ? this.#stepUp : undefined;
+  }
+
+  #setStepUp(wanted: string | undefined): void {
+    const secrets = [this.#access?.value, this.#stored.record.grant?.refreshToken];
+    const scope =
+      withoutSecrets(
+        wanted,
+        secrets.filter((secret) => secret !== undefined),
+      ) || undefined;
+    if (this.#stepUp && this.#stepUp.scope === scope) return;
+    this.#stepUp = { scope };
+    this.#parts.onChange();
   }
 
   async #tokenAfterLoading(): Promise<AccessToken | undefined> {

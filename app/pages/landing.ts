@@ -25,6 +25,8 @@ export interface LandingPageOptions {
   readonly scopes?: readonly string[];
   readonly accessTokenExpiresAt?: Date;
   readonly lastError?: { readonly message: string; readonly cure: string };
+  /** The upstream asks for more than the login grants. */
+  readonly wantsMoreAccess?: boolean;
   /** MCP clients must send the proxy's API key: the snippets then hold a placeholder for it. */
   readonly needsApiKey?: boolean;
 }
@@ -78,8 +80,9 @@ ${
 `;
 }
 
-function actions({ state, loginUrl, logoutPath }: LandingPageOptions): Html | undefined {
-  const { login, canLogOut } = LOOKS[state];
+function actions(options: LandingPageOptions): Html | undefined {
+  const { state, loginUrl, logoutPath, wantsMoreAccess } = options;
+  const { login = wantsMoreAccess ? 'Log in again' : undefined, canLogOut } = LOOKS[state];
   const loginLink = login === undefined ? undefined : safeLink(loginUrl);
   const logoutLink = canLogOut ? safeLink(logoutPath) : undefined;
   if (loginLink === undefined && logoutLink === undefined) return undefined;

@@ -130,6 +130,7 @@ async function answerRoot(
       statusPath: '/oauth/status',
       scopes: status.scopes.granted,
       needsApiKey: broker.settings.proxyApiKey !== undefined,
+      wantsMoreAccess: status.step_up !== undefined,
       ...(status.issuer === undefined ? {} : { issuer: status.issuer }),
       ...(expires === undefined ? {} : { accessTokenExpiresAt: new Date(expires) }),
       ...(status.last_error === undefined ? {} : { lastError: status.last_error }),

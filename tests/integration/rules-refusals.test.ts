@@ -19,7 +19,7 @@ describe('an authorization server that refuses a login', () => {
     ['invalid_scope', 400, 'it does not give a scope that was asked for', 'Set SCOPES'],
     ['invalid_request', 400, 'it finds fault with the request', 'tell the operator'],
     ['invalid_target', 400, 'it does not know the MCP server', 'Check that UPSTREAM_MCP_URL'],
-    ['unauthorized_client', 400, 'it does not let this client log in', 'Log out, so that'],
+    ['unauthorized_client', 400, 'it does not let this client log in', 'will be registered anew'],
     ['unsupported_response_type', 400, 'it does not hand out authorization codes', 'tell the operator'],
     ['server_error', 502, 'it met an error of its own', 'again in a moment'],
     ['temporarily_unavailable', 502, 'it is overloaded or under maintenance', 'again in a moment'],
@@ -100,6 +100,29 @@ describe('a token response', () => {
 });
 
 describe('a client that the authorization server does not take any more', () => {
+  it.each(['unauthorized_client', 'invalid_client'])(
+    'in the answer to the authorization request (%s) is registered anew with the next login',
+    async (error) => {
+      const { broker } = await givenLogin();
+      const first = await leaveForLogin(broker);
+      expect((await comeBack(first, { error })).page).toContain('the client will be registered anew');
+      const second = await leaveForLogin(broker);
+      expect(second.searchParams.get('client_id')).not.toBe(first.searchParams.get('client_id'));
+      expect((await comeBack(second, { code: 'c2' })).status).toBe(200);
+    },
+  );
+
+  it('at the code exchange (unauthorized_client) is registered anew with the next login', async () => {
+    const { as, broker } = await givenLogin();
+    const grant = as.script['POST /token'] ?? 404;
+    as.script['POST /token'] = { status: 400, json: { error: 'unauthorized_client' } };
+    const first = await leaveForLogin(broker);
+    expect((await comeBack(first, { code: 'c1' })).page).toContain('the client will be registered anew');
+    as.script['POST /token'] = grant;
+    const second = await leaveForLogin(broker);
+    expect(second.searchParams.get('client_id')).not.toBe(first.searchParams.get('client_id'));
+  });
+
   it('at the code exchange (invalid_client) is registered anew with the next login, and only once', async () => {
     const { as, broker } = await givenLogin();
     const registrations = () => as.asked.filter((request) => request === 'POST /register').length;

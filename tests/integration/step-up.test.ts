@@ -91,3 +91,86 @@ describe('what was granted', () => {
     });
   });
 });
+
+describe('a broker whose login does not reach far enough', () => {
+  /** Refuses every call that carries a token, with this challenge, until `respond` is taken away. */
+  async function givenRefused(challenge: (token: string) => string) {
+    const upstream = await givenUpstream();
+    const { broker } = await givenBroker(upstream.mcpUrl);
+    await logIn(broker);
+    upstream.mcpServer.behaviour.respond = ({ headers }, response) => {
+      const { authorization } = headers;
+      if (authorization === undefined) return false;
+      const parameters = challenge(authorization.replace(/^Bearer /, ''));
+      response.writeHead(403, { 'www-authenticate': `Bearer error="insufficient_scope"${parameters}` }).end();
+      return true;
+    };
+    return { upstream, broker };
+  }
+
+  it('is logged in, and says what the server wants, until a login', async () => {
+    const { upstream, broker } = await givenRefused(() => ', scope="mcp:resources"');
+    expect(await broker.status()).toMatchObject({
+      state: 'authenticated',
+      step_up: undefined,
+      reason: undefined,
+    });
+    await callTool(broker, 'write');
+    let changes = 0;
+    broker.on('state', () => {
+      changes++;
+    });
+    for (const tool of ['write', 'read']) await callTool(broker, tool);
+    expect(changes).toBe(0);
+    expect(await broker.status()).toMatchObject({
+      state: 'authenticated',
+      step_up: { scope: 'mcp:resources' },
+      reason: 'The server wants more access (mcp:resources); log in again to grant it.',
+    });
+    const page = await (await fetch(broker.localUrl, { headers: { accept: 'text/html' } })).text();
+    expect(page).toContain('Log in again');
+
+    upstream.mcpServer.behaviour.respond = undefined;
+    await logIn(broker);
+    expect(await broker.status()).toMatchObject({
+      state: 'authenticated',
+      step_up: undefined,
+      reason: undefined,
+    });
+  });
+
+  it('says nothing of it after a logout, nor of a refusal that no login helps against', async () => {
+    const { broker } = await givenRefused(() => '');
+    await callTool(broker, 'write');
+    expect(await broker.status()).toMatchObject({
+      step_up: { scope: undefined },
+      reason: 'The server wants more access; log in again to grant it.',
+    });
+    await broker.logout();
+    expect(await broker.status()).toMatchObject({
+      state: 'logged_out',
+      step_up: undefined,
+      reason: undefined,
+    });
+
+    await logIn(broker);
+    for (let login = 1; login <= 3; login++) {
+      await callTool(broker, 'write');
+      await logIn(broker);
+    }
+    await callTool(broker, 'write');
+    expect(await broker.status()).toMatchObject({ state: 'authenticated', step_up: undefined });
+  });
+
+  it('shows no token that the server repeats as a scope', async () => {
+    let sent = '';
+    const { broker } = await givenRefused((token) => {
+      sent = token;
+      return `, scope="mcp:admin ${token}"`;
+    });
+    await callTool(broker, 'write');
+    const status = await broker.status();
+    expect(status.step_up).toEqual({ scope: 'mcp:admin …' });
+    expect(JSON.stringify(status)).not.toContain(sent);
+  });
+});

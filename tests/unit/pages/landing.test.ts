@@ -71,6 +71,12 @@ describe('landingPage', () => {
     );
   });
 
+  it('offers another login where the present one does not reach far enough', () => {
+    const loggedIn = { ...landing, state: 'authenticated' as const };
+    expect(landingPage(loggedIn)).not.toContain('Log in again');
+    expect(landingPage({ ...loggedIn, wantsMoreAccess: true })).toContain('Log in again');
+  });
+
   it('puts a placeholder for the API key into the snippets, only when one is asked for', () => {
     expect(landingPage(landing)).not.toContain('X-Api-Key');
     const page = landingPage({ ...landing, needsApiKey: true });
