@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { LogLevel } from '../app/log.ts';
 import { VERSION } from '../app/version.ts';
 import type { AppSettings, AppView, Notice, ServerView } from './view.ts';
 
@@ -21,22 +22,27 @@ interface Changing {
 /** Everything the tray and the window show, put together. Emits `change` at most once per turn of the event loop. */
 export class AppModel extends EventEmitter<{ change: [] }> {
   readonly #sources: ModelSources;
+  readonly #fixedLogLevel: LogLevel | undefined;
   readonly #notices = new Map<string, Notice>();
   #startAtLogin: boolean | undefined;
   #changing = false;
 
-  constructor(sources: ModelSources) {
+  /** @param fixedLogLevel the environment's, which is in force whatever the settings say */
+  constructor(sources: ModelSources, fixedLogLevel?: LogLevel) {
     super();
     this.#sources = sources;
+    this.#fixedLogLevel = fixedLogLevel;
     for (const source of Object.values(sources) as Changing[]) source.on('change', () => this.#changed());
   }
 
   get view(): AppView {
     const { settings, servers, connectivity } = this.#sources;
+    const fixed = this.#fixedLogLevel;
     return {
       version: VERSION,
       servers: servers.views.map((server) => this.#withLogin(server)),
-      settings: settings.settings,
+      settings: { ...settings.settings, ...(fixed && { logLevel: fixed }) },
+      logLevelFixed: fixed !== undefined,
       startAtLogin: this.#startAtLogin,
       online: connectivity.online,
       notices: [...settings.notices, ...this.#notices.values()],
@@ -52,6 +58,11 @@ export class AppModel extends EventEmitter<{ change: [] }> {
   notify(notice: Notice): void {
     this.#notices.set(notice.id, notice);
     this.#changed();
+  }
+
+  /** What was said under this id is no longer so. */
+  retract(noticeId: string): void {
+    if (this.#notices.delete(noticeId)) this.#changed();
   }
 
   dismiss(noticeId: string): void {

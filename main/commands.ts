@@ -19,6 +19,7 @@ interface CommandParts {
   /** The app's own folder. */
   readonly stateDir: string;
   readonly copy: (text: string) => void;
+  readonly openWindow: () => void;
   /** Forgets who was signed in at a server's provider. */
   readonly forgetProvider: (serverId: string) => Promise<void>;
 }
@@ -47,6 +48,11 @@ export class Commands {
     logins.start(serverId, way === 'preferred' ? settings.settings.loginWay : way);
   }
 
+  /** Gives up a login under way, also one that has left for the browser. */
+  cancelLogin(serverId: string): void {
+    this.#parts.logins.cancel(serverId);
+  }
+
   /**
    * Revokes and forgets a server's login.
    * @throws {SecretStoreError} when the stored login could not be removed
@@ -62,7 +68,9 @@ export class Commands {
     try {
       await this.logOut(serverId);
     } catch (error) {
-      this.#parts.model.notify({ id: `logout ${serverId}`, message: plainMessage(error), cure: undefined });
+      const message = `${this.#nameOf(serverId)} could not be logged out.`;
+      this.#parts.model.notify({ id: `login ${serverId}`, message, cure: plainMessage(error) });
+      this.#parts.openWindow();
     }
   }
 
@@ -137,6 +145,10 @@ export class Commands {
 
   changeSettings(changes: Partial<AppSettings>): Promise<Outcome> {
     return this.#attempt(() => this.#parts.settings.changeSettings(changes));
+  }
+
+  #nameOf(serverId: string): string {
+    return this.#parts.servers.views.find(({ id }) => id === serverId)?.name ?? 'The server';
   }
 
   #stored(serverId: string): StoredServer | undefined {

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { app, BrowserWindow, dialog, protocol } from 'electron';
+import { app, BrowserWindow, dialog, powerMonitor, protocol } from 'electron';
 import { LOG_LEVELS, type LogLevel } from '../app/log.ts';
 import { fileError } from '../app/store/file-errors.ts';
 import { VERSION } from '../app/version.ts';
@@ -19,8 +19,21 @@ const folder = appFolder(process.env, { packaged: app.isPackaged });
 if (!makeFolder(folder.chromium)) app.exit(1);
 else {
   app.setPath('userData', folder.chromium);
-  if (app.requestSingleInstanceLock()) run();
-  else app.exit(0);
+  const start: SecondStart = { withServer: Boolean(process.env.UPSTREAM_MCP_URL?.trim()) };
+  if (app.requestSingleInstanceLock({ ...start })) run();
+  else {
+    if (start.withServer) {
+      process.stderr.write(
+        'MCP Auth Proxy runs already, so UPSTREAM_MCP_URL was not added; quit it first.\n',
+      );
+    }
+    app.exit(0);
+  }
+}
+
+/** What a start tells the app that runs already. */
+interface SecondStart {
+  readonly withServer: boolean;
 }
 
 /** There is no log yet, and no window: what is wrong is said by the system's own dialog, on Linux by standard error. */
@@ -48,11 +61,10 @@ function run(): void {
   denyByDefault(app);
 
   const started = app.whenReady().then(() => startShell({ folder, log, env: process.env }));
-  const openWindow = () => void started.then((shell) => shell.openWindow());
-  app.on('activate', openWindow);
+  app.on('activate', () => void started.then((shell) => shell.openWindow()));
   // The app lives in the menu bar.
   app.on('window-all-closed', () => undefined);
-  untilQuit(started, log, openWindow);
+  untilQuit(started, log);
   started.then(
     () => logger.info('Started', { version: VERSION, electron: process.versions.electron }),
     (error: unknown) => {
@@ -66,12 +78,30 @@ function run(): void {
 }
 
 /** Quits once the servers have ended, which takes a while when calls are in flight. */
-function untilQuit(started: Promise<Shell>, { logger }: AppLog, openWindow: () => void): void {
+function untilQuit(started: Promise<Shell>, { logger }: AppLog): void {
   let ending = false;
-  // Whoever starts the app while it ends wants it to run.
-  app.on('second-instance', () => (ending ? app.relaunch() : openWindow()));
+  let systemEnds = false;
+  app.on('second-instance', (_event, _argv, _folder, data) => {
+    // Whoever starts the app while it ends wants it to run.
+    if (ending) app.relaunch();
+    else {
+      const { withServer } = data as SecondStart;
+      void started.then((shell) => (withServer ? shell.refuseServer() : shell.openWindow()));
+    }
+  });
   app.on('before-quit', (event) => {
-    event.preventDefault();
+    // Macs take a quit that is put off for a refusal to log out or shut down.
+    if (!systemEnds) event.preventDefault();
+    end();
+  });
+  void app.whenReady().then(() =>
+    powerMonitor.on('shutdown', () => {
+      systemEnds = true;
+      end();
+    }),
+  );
+
+  function end(): void {
     if (ending) return;
     ending = true;
     logger.info('Stopping');
@@ -84,7 +114,7 @@ function untilQuit(started: Promise<Shell>, { logger }: AppLog, openWindow: () =
         logger.info('Stopped');
         app.exit(0);
       });
-  });
+  }
 }
 
 function levelFrom(variable: string | undefined): LogLevel {

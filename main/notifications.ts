@@ -41,7 +41,7 @@ export class LoginNotifications {
   }
 
   /** To be called for every call that needs a login; says so once, and not while a login is under way. */
-  loginNeeded(server: Pick<ServerView, 'id' | 'name' | 'state'>): void {
+  loginNeeded(server: Pick<ServerView, 'id' | 'name' | 'state' | 'wantsMoreAccess'>): void {
     if (server.state === 'logging_in') return;
     const now = this.#now();
     const asked = this.#last.get(server.id)?.asked;
@@ -49,8 +49,15 @@ export class LoginNotifications {
     this.#replace(server.id, {
       asked: now,
       shown: this.#show({
-        title: `Log in to ${shownName(server)}`,
-        body: 'An MCP client needs it. Click here to log in.',
+        ...(server.wantsMoreAccess
+          ? {
+              title: `More access needed: ${shownName(server)}`,
+              body: 'An MCP client needs more access than you have granted. Click here to log in again.',
+            }
+          : {
+              title: `Log in to ${shownName(server)}`,
+              body: 'An MCP client needs it. Click here to log in.',
+            }),
         onClick: () => this.#logIn(server.id),
       }),
     });
@@ -66,7 +73,12 @@ export class LoginNotifications {
     });
   }
 
-  /** Takes back what is shown of a server that has gone. */
+  /** Takes back what is shown of servers that have gone. */
+  keepOnly(serverIds: ReadonlySet<string>): void {
+    for (const id of this.#last.keys()) if (!serverIds.has(id)) this.forget(id);
+  }
+
+  /** Takes back what is shown of a server. */
   forget(serverId: string): void {
     this.#last.get(serverId)?.shown.close();
     this.#last.delete(serverId);

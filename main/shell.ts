@@ -13,6 +13,8 @@ import {
 } from 'electron';
 import { Broker } from '../app/broker.ts';
 import { inspectUpstream } from '../app/inspect.ts';
+import { LOG_LEVELS } from '../app/log.ts';
+import type { Settings } from '../app/settings.ts';
 import { SecretStoreError } from '../app/store/secret-store.ts';
 import type { AppFolder } from './app-folder.ts';
 import type { AppLog } from './app-log.ts';
@@ -38,6 +40,7 @@ import { createSafeStorageCipher } from './secrets/safe-storage-cipher.ts';
 import { secretsOf } from './servers/configuration.ts';
 import { Servers } from './servers/servers.ts';
 import { openSettingsFile } from './settings/settings-file.ts';
+import { watchSettings } from './settings/watch-settings.ts';
 import { createTray } from './tray/tray.ts';
 import { showAbout } from './windows/about.ts';
 import { applicationMenu } from './windows/menu.ts';
@@ -51,6 +54,8 @@ const DIST = path.dirname(import.meta.dirname);
 /** The running app. */
 export interface Shell {
   openWindow(): void;
+  /** The app was started again by somebody who wanted to add a server by the environment. */
+  refuseServer(): void;
   /** Ends all servers and keeps their logins. */
   close(): Promise<void>;
 }
@@ -80,14 +85,16 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
             settings: checked,
             cipher,
             appName: app.name,
-            onCorrupt: ({ message }) => model.notify({ id: 'corrupt', message, cure: undefined }),
+            onCorrupt: ({ message }) => sayCorrupt(checked, message),
           }),
       }),
     log: logger,
   });
   const pages = new Pages();
-  const statusWindow = createStatusWindow({ pages, preload, log: logger });
-  const popups = createLoginPopups({ pages, preload, log: logger });
+  // macOS takes the icon from the app.
+  const icon = process.platform === 'darwin' ? {} : { icon: path.join(DIST, 'icons', 'app-256.png') };
+  const statusWindow = createStatusWindow({ pages, preload, ...icon, log: logger });
+  const popups = createLoginPopups({ pages, preload, ...icon, log: logger });
   const logins = new Logins({
     find: (id) => {
       const broker = servers.brokerOf(id);
@@ -97,7 +104,10 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     openExternal: (url) => openExternal(system, url),
     log: logger,
   });
-  const model = new AppModel({ settings, servers, logins, connectivity });
+  const model = new AppModel(
+    { settings, servers, logins, connectivity },
+    LOG_LEVELS.find((level) => level === env.LOG_LEVEL),
+  );
   const commands = new Commands({
     settings,
     servers,
@@ -106,6 +116,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     env,
     stateDir: folder.root,
     copy: (text) => clipboard.writeText(text),
+    openWindow,
     forgetProvider,
   });
   const item = loginItem(app);
@@ -118,7 +129,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     openWindow,
     openLog: () => void openLog(),
     setStartAtLogin: (on: boolean) => void setStartAtLogin(on),
-    showAbout: () => showAbout(),
+    showAbout: () => showAbout(icon.icon),
     quit: () => app.quit(),
   };
 
@@ -140,19 +151,32 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
   }
 
   async function setStartAtLogin(on: boolean): Promise<void> {
-    await item?.set(on).catch((error: Error) => {
-      model.notify({
-        id: 'start-at-login',
-        message: 'Start at login could not be changed.',
-        cure: error.message,
-      });
-    });
+    try {
+      await item?.set(on);
+      model.retract('start-at-login');
+    } catch (error) {
+      logger.warn('Start at login could not be changed', { reason: (error as Error).message });
+      const message = 'Start at login could not be changed.';
+      model.notify({ id: 'start-at-login', message, cure: 'Change it in the settings of the system.' });
+    }
     model.setStartAtLogin(await item?.isOn());
+  }
+
+  /** The person has to log in again, and should know why. */
+  function sayCorrupt({ upstreamMcpUrl, profile }: Settings, message: string): void {
+    const isMeant = (id: string) => {
+      const running = servers.brokerOf(id)?.settings;
+      return running?.upstreamMcpUrl === upstreamMcpUrl && running.profile === profile;
+    };
+    const server = servers.views.find(({ id }) => isMeant(id));
+    if (server)
+      model.notify({ id: `login ${server.id}`, message: `${server.name}: ${message}`, cure: undefined });
   }
 
   async function saySecretsAreLost(): Promise<void> {
     try {
       await cipher.encrypt('');
+      model.retract('cipher');
     } catch (error) {
       // What the system never had a place for, the servers say themselves.
       if (cipher.weakness !== undefined || !(error instanceof SecretStoreError)) return;
@@ -187,17 +211,22 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
   });
 
   const tray = createTray({ view: model.view, actions, iconFolder: path.join(DIST, 'icons') });
-  model.on('change', () => {
+  const show = () => {
     const { view } = model;
     tray.update(view);
     pages.notify('status', 'app:changed', view);
+  };
+  model.on('change', show);
+  servers.on('call', (call) => {
+    pages.notify('status', 'calls:new', call);
+    // One that went through shows that the network is back.
+    if (!connectivity.online) connectivity.check();
   });
-  servers.on('call', (call) => pages.notify('status', 'calls:new', call));
   log.on('line', (line) => pages.notify('status', 'log:new', line));
 
   function applySettings(): void {
     log.hide(secretsOf(commands.configurations));
-    if (env.LOG_LEVEL === undefined) log.setLevel(settings.settings.logLevel);
+    log.setLevel(model.view.settings.logLevel);
     void commands.apply();
   }
   settings.on('change', applySettings);
@@ -205,6 +234,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
   function wake(): void {
     connectivity.check();
     void settings.reread();
+    if (process.platform !== 'darwin') void saySecretsAreLost();
     // Timers stand still while the machine sleeps.
     tray.update(model.view);
     for (const { id } of servers.views) void servers.brokerOf(id)?.wake();
@@ -216,14 +246,28 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
   servers.on('change', () => connectivity.check());
   const stopWatchingPower = watchPower(powerMonitor, wake);
   const stopWatchingNetwork = await watchNetworkChanges(wake);
+  const stopWatchingSettings = watchSettings(
+    folder.settingsFile,
+    () => void settings.reread({ again: false }),
+  );
   model.setStartAtLogin(await item?.isOn());
 
   if (commands.configurations.length === 0) openWindow();
   return {
     openWindow,
+    refuseServer() {
+      model.notify({
+        id: 'second-start',
+        message: 'MCP Auth Proxy runs already, so the server of the second start was not added.',
+        cure: 'Add it here, or quit MCP Auth Proxy before you start it with UPSTREAM_MCP_URL.',
+      });
+      openWindow();
+    },
     async close() {
       stopWatchingPower();
       stopWatchingNetwork();
+      stopWatchingSettings();
+      model.off('change', show);
       logins.close();
       // Not in the middle of the click that may have led here.
       setImmediate(() => tray.destroy());

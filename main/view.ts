@@ -32,6 +32,8 @@ export interface ServerView {
   readonly mcpUrl: string;
   readonly issuer: string | undefined;
   readonly scopes: readonly string[];
+  /** A call was refused for want of access that another login may bring. Only of a server that is logged in. */
+  readonly wantsMoreAccess: boolean;
   readonly accessTokenExpiresAt: number | undefined;
   readonly refreshTokenPresent: boolean;
   readonly lastRefresh: { readonly at: number; readonly outcome: 'ok' | 'failed' } | undefined;
@@ -64,6 +66,8 @@ export interface AppView {
   readonly version: string;
   readonly servers: readonly ServerView[];
   readonly settings: AppSettings;
+  /** Whether the environment says the log level, for this run. */
+  readonly logLevelFixed: boolean;
   /** `undefined`: this build cannot start at login. */
   readonly startAtLogin: boolean | undefined;
   /** `false` only when the system says that there is no network at all. */

@@ -17,6 +17,7 @@ export const REQUEST_CHANNELS = {
   'server:remove': 'status',
   'server:restart': 'status',
   'server:log-in': 'status',
+  'server:cancel-login': 'status',
   'server:log-out': 'status',
   'server:copy-url': 'status',
   'server:copy-for-client': 'status',

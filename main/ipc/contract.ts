@@ -55,6 +55,7 @@ export interface Requests {
     request: { id: string; way: LoginWay | 'preferred' };
     response: undefined;
   };
+  'server:cancel-login': { page: 'status'; request: { id: string }; response: undefined };
   'server:log-out': { page: 'status'; request: { id: string }; response: undefined };
   'server:copy-url': { page: 'status'; request: { id: string }; response: undefined };
   'server:copy-for-client': {

@@ -43,6 +43,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'server:remove': ({ id }) => done(commands.removeServer(id)),
     'server:restart': ({ id }) => done(commands.restart(id)),
     'server:log-in': ({ id, way }) => done(commands.logIn(id, way)),
+    'server:cancel-login': ({ id }) => done(commands.cancelLogin(id)),
     'server:log-out': ({ id }) => done(commands.logOut(id)),
     'server:copy-url': ({ id }) => done(commands.copyMcpUrl(id)),
     'server:copy-for-client': ({ id, client }) => commands.copyForClient(id, client),

@@ -56,6 +56,7 @@ const SCHEMAS: { readonly [C in RequestChannel]: v.GenericSchema<unknown, Reques
   'server:remove': server,
   'server:restart': server,
   'server:log-in': v.strictObject({ id, way: v.picklist(['popup', 'browser', 'preferred']) }),
+  'server:cancel-login': server,
   'server:log-out': server,
   'server:copy-url': server,
   'server:copy-for-client': v.strictObject({ id, client: v.picklist(MCP_CLIENTS) }),

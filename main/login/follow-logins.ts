@@ -7,10 +7,10 @@ import { LoginOnDemand } from './on-demand.ts';
 
 interface FollowedParts {
   readonly servers: Pick<Servers, 'views' | 'brokerOf' | 'on'>;
-  readonly logins: Pick<Logins, 'start' | 'underWay' | 'on'>;
+  readonly logins: Pick<Logins, 'start' | 'underWay' | 'refresh' | 'on'>;
   readonly settings: { readonly settings: AppSettings };
-  readonly model: Pick<AppModel, 'notify'>;
-  readonly notifications: Pick<LoginNotifications, 'loginNeeded' | 'loggedIn'>;
+  readonly model: Pick<AppModel, 'notify' | 'retract'>;
+  readonly notifications: Pick<LoginNotifications, 'loginNeeded' | 'loggedIn' | 'keepOnly'>;
   /** Shows the person what has become of their login. */
   readonly openWindow: () => void;
 }
@@ -32,16 +32,21 @@ export function followLogins(parts: FollowedParts): void {
   servers.on('login_needed', (id) => onDemand.needed(id));
   servers.on('logged_in', (id) => {
     onDemand.ended(id, true);
+    model.retract(`login ${id}`);
     const server = viewOf(id);
     if (server) notifications.loggedIn(server);
   });
-  logins.on('ended', (id: string, end: LoginEnd) => {
+  servers.on('change', () => {
+    logins.refresh();
+    notifications.keepOnly(new Set(servers.views.map(({ id }) => id)));
+  });
+  logins.on('ended', (id, end: LoginEnd, { asked }) => {
     switch (end.kind) {
       case 'failed':
         onDemand.ended(id, false);
-        // What the broker knows of stands at the server already.
-        if (viewOf(id)?.lastError === undefined) say(id, end.trouble);
-        openWindow();
+        if (!end.trouble.isKnown) say(id, end.trouble);
+        // Nobody is to be interrupted by what they have not asked for.
+        if (asked) openWindow();
         break;
       case 'cancelled':
         onDemand.ended(id, false);

@@ -19,6 +19,8 @@ export type LoginBroker = Pick<
 export interface LoginTrouble {
   readonly message: string;
   readonly cure: string;
+  /** Whether the broker's status tells of it as well. */
+  readonly isKnown?: true;
 }
 
 /** How a login has ended. A login that has left for the system's browser has ended here: the broker waits for it. */
@@ -28,6 +30,16 @@ export type LoginEnd =
   | { readonly kind: 'in-browser' }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failed'; readonly trouble: LoginTrouble };
+
+interface LoginsEvents {
+  /** {@link Logins.underWay} says something new. */
+  change: [];
+  /**
+   * A login has ended. One that has left for the system's browser ends once more when it is given up there.
+   * `asked`: whether the person has asked for it, at its begin or later
+   */
+  ended: [serverId: string, end: LoginEnd, { readonly asked: boolean }];
+}
 
 interface LoginsParts {
   /** The server with this id, as long as it has a broker. */
@@ -42,18 +54,18 @@ interface Attempt {
   readonly serverId: string;
   readonly name: string;
   readonly broker: LoginBroker;
+  asked: boolean;
   /** The window, while the login goes that way. */
   popup: LoginPopup | undefined;
   /** Known once the broker has prepared the login. */
   authorizationUrl: URL | undefined;
+  /** It has come back, and its code is being exchanged: it can neither be moved nor given up any more. */
+  isFinishing: boolean;
   stopWatching: () => void;
 }
 
-/**
- * Logs people in: at most one login per server at a time. Emits `change` when {@link underWay} says something new, and
- * `ended` once for every login.
- */
-export class Logins extends EventEmitter<{ change: []; ended: [serverId: string, end: LoginEnd] }> {
+/** Logs people in: at most one login per server at a time. */
+export class Logins extends EventEmitter<LoginsEvents> {
   readonly #parts: LoginsParts;
   readonly #attempts = new Map<string, Attempt>();
 
@@ -68,24 +80,41 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
   }
 
   /**
-   * Begins a login. While one is under way, the same way again brings it to the front, the other way takes it over.
+   * Begins a login. While one is under way, the same way again brings it to the front, the other way takes it over; one
+   * that is being finished goes on as it is.
    * @param asked whether the person has asked for it just now; see {@link LoginPopupOptions}
    */
   start(serverId: string, way: LoginWay, { asked = true }: { asked?: boolean } = {}): void {
     const current = this.#attempts.get(serverId);
-    if (current === undefined) this.#begin(serverId, way, asked);
-    else if (way === 'browser') this.#moveToBrowser(current);
+    if (current === undefined) {
+      this.#begin(serverId, way, asked);
+      return;
+    }
+    current.asked ||= asked;
+    if (current.isFinishing) return;
+    if (way === 'browser') this.#moveToBrowser(current);
     else if (current.popup === undefined) this.#showPopup(current, asked);
     else if (asked) current.popup.focus();
   }
 
-  /** Gives up the login of a server, as when the person closes its window. */
+  /**
+   * Gives up the login of a server, as when the person closes its window; also one that the broker waits for, such as
+   * one that has left for the system's browser. A login that is being finished goes on.
+   */
   cancel(serverId: string): void {
     const attempt = this.#attempts.get(serverId);
-    if (attempt) this.#cancel(attempt);
+    if (attempt === undefined) this.#cancelElsewhere(serverId);
+    else if (!attempt.isFinishing) this.#cancel(attempt);
   }
 
-  /** Closes all windows. */
+  /** The servers are others: ends the logins of those that are gone or have another broker, which finish nothing any more. */
+  refresh(): void {
+    for (const attempt of [...this.#attempts.values()]) {
+      if (!this.#hasItsBroker(attempt)) this.#end(attempt, { kind: 'cancelled' });
+    }
+  }
+
+  /** Closes all windows and tells the end of every login, even of one that is being finished. */
   close(): void {
     for (const attempt of [...this.#attempts.values()]) this.#cancel(attempt);
   }
@@ -98,8 +127,10 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
       serverId,
       name,
       broker,
+      asked,
       popup: undefined,
       authorizationUrl: undefined,
+      isFinishing: false,
       stopWatching: this.#watch(broker, () => this.#end(attempt, { kind: 'done', warning: undefined })),
     };
     this.#attempts.set(serverId, attempt);
@@ -123,8 +154,8 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
     }
     if (!this.#isCurrent(attempt)) {
       // Cancelled on the way. A later login of this server must not be given up along with it.
-      if (!this.underWay(attempt.serverId) && attempt.broker.state === 'logging_in')
-        attempt.broker.cancelLogin();
+      const isLast = !this.underWay(attempt.serverId) && this.#hasItsBroker(attempt);
+      if (isLast && attempt.broker.state === 'logging_in') attempt.broker.cancelLogin();
       return;
     }
     attempt.authorizationUrl = url;
@@ -154,11 +185,16 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
   }
 
   async #openInBrowser(attempt: Attempt, url: URL): Promise<void> {
+    // Opening may take a while, in which the login can end, or come back to a window.
+    const isHere = () => this.#isCurrent(attempt) && attempt.popup === undefined;
     try {
       await this.#parts.openExternal(url);
-      this.#end(attempt, { kind: 'in-browser' });
+      if (isHere()) this.#end(attempt, { kind: 'in-browser' });
     } catch (error) {
       this.#parts.log.warn('The browser could not be opened', { reason: (error as Error).message });
+      if (!isHere()) return;
+      // Nobody will come back from it.
+      attempt.broker.cancelLogin();
       this.#end(attempt, {
         kind: 'failed',
         trouble: {
@@ -170,6 +206,7 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
   }
 
   async #finish(attempt: Attempt, redirect: URL): Promise<void> {
+    attempt.isFinishing = true;
     // From here on a new state is this login's own doing.
     attempt.stopWatching();
     try {
@@ -186,17 +223,29 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
     attempt.broker.cancelLogin();
   }
 
+  #cancelElsewhere(serverId: string): void {
+    const broker = this.#parts.find(serverId)?.broker;
+    if (broker?.state !== 'logging_in') return;
+    broker.cancelLogin();
+    // One whose code is being exchanged goes on.
+    if (broker.state !== 'logging_in') this.emit('ended', serverId, { kind: 'cancelled' }, { asked: true });
+  }
+
   #end(attempt: Attempt, end: LoginEnd): void {
     if (!this.#isCurrent(attempt)) return;
     this.#attempts.delete(attempt.serverId);
     attempt.stopWatching();
     attempt.popup?.close();
-    this.emit('ended', attempt.serverId, end);
+    this.emit('ended', attempt.serverId, end, { asked: attempt.asked });
     this.emit('change');
   }
 
   #isCurrent(attempt: Attempt): boolean {
     return this.#attempts.get(attempt.serverId) === attempt;
+  }
+
+  #hasItsBroker({ serverId, broker }: Attempt): boolean {
+    return this.#parts.find(serverId)?.broker === broker;
   }
 
   /** Calls back once the broker is logged in by another way, such as its own login page. */
@@ -213,7 +262,7 @@ export class Logins extends EventEmitter<{ change: []; ended: [serverId: string,
   }
 
   #troubleOf(error: unknown): LoginTrouble {
-    if (error instanceof LoginFailure) return { message: error.message, cure: error.cure };
+    if (error instanceof LoginFailure) return { message: error.message, cure: error.cure, isKnown: true };
     if (error instanceof SecretStoreError)
       return { message: 'The login could not be begun.', cure: error.message };
     this.#parts.log.error('Login failed', { error: (error as Error).stack });

@@ -46,6 +46,8 @@ function placeFor(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): 'keychain'
 function encryptedStore(inner: SecretStore, { cipher, appName, onCorrupt }: AppStoreOptions): SecretStore {
   const memory = createMemoryStore();
   const isWeak = () => cipher.weakness !== undefined;
+  /** Why the last login could not be stored. */
+  let refused: SecretStoreError | undefined;
   // The broker on the command line keeps its own item for the same login: neither can read the other's.
   const itemOf = (account: string) => `${appName}: ${account}`;
 
@@ -83,7 +85,9 @@ function encryptedStore(inner: SecretStore, { cipher, appName, onCorrupt }: AppS
     get description() {
       return isWeak()
         ? `memory only: ${cipher.weakness}`
-        : `${inner.description}, encrypted for ${appName} alone`;
+        : refused === undefined
+          ? `${inner.description}, with a key of this app alone`
+          : `nowhere yet, so the login ends with the app: ${refused.message}`;
     },
     get lockFolder() {
       return isWeak() ? memory.lockFolder : inner.lockFolder;
@@ -104,9 +108,16 @@ function encryptedStore(inner: SecretStore, { cipher, appName, onCorrupt }: AppS
     },
     async set(account, value) {
       try {
-        if (!isWeak()) return await inner.set(itemOf(account), FORMAT + (await cipher.encrypt(value)));
+        if (!isWeak()) {
+          await inner.set(itemOf(account), FORMAT + (await cipher.encrypt(value)));
+          refused = undefined;
+          return;
+        }
       } catch (error) {
-        if (!isWeak()) throw error;
+        if (!isWeak()) {
+          if (error instanceof SecretStoreError) refused = error;
+          throw error;
+        }
       }
       await memory.set(account, value);
     },

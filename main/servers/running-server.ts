@@ -114,7 +114,7 @@ export class RunningServer extends EventEmitter<ServerEvents> {
     this.#broker = broker;
     broker.on('state', () => void this.#refresh());
     broker.on('call', (call) => this.emit('call', call));
-    broker.on('login_needed', () => this.emit('login_needed'));
+    broker.on('login_needed', () => void this.#tellLoginNeeded());
     const listening = new Promise<void>((resolve) => {
       broker.once('listening', () => {
         this.#isBound = true;
@@ -143,6 +143,12 @@ export class RunningServer extends EventEmitter<ServerEvents> {
     await this.#broker?.close();
   }
 
+  /** Told once the view says what the login is needed for. */
+  async #tellLoginNeeded(): Promise<void> {
+    await this.#refresh();
+    if (!this.#closing) this.emit('login_needed');
+  }
+
   /** Brings the view up to date; one that is asked for while another one is under way follows it. */
   #refresh(): Promise<void> {
     // Before the login was read, the state is not what it is going to be.
@@ -153,16 +159,19 @@ export class RunningServer extends EventEmitter<ServerEvents> {
   }
 
   async #read(): Promise<void> {
-    while (this.#isOutdated && this.#broker) {
-      this.#isOutdated = false;
-      const status = await this.#broker.status();
-      if (this.#closing) return;
-      this.#show(viewOf(this.#configuration, this.#broker, status));
-      const { logins } = status.counters;
-      if (logins > this.#logins) this.emit('logged_in');
-      this.#logins = logins;
+    try {
+      while (this.#isOutdated && this.#broker) {
+        this.#isOutdated = false;
+        const status = await this.#broker.status();
+        if (this.#closing) return;
+        this.#show(viewOf(this.#configuration, this.#broker, status));
+        const { logins } = status.counters;
+        if (logins > this.#logins) this.emit('logged_in');
+        this.#logins = logins;
+      }
+    } finally {
+      this.#reading = undefined;
     }
-    this.#reading = undefined;
   }
 
   #show(view: ServerView): void {
@@ -182,10 +191,7 @@ export class RunningServer extends EventEmitter<ServerEvents> {
     const { port, bind } = settings;
     switch (systemCode(error)) {
       case 'EADDRINUSE':
-        return this.#portTaken(
-          `Port ${port} is taken by another program; end that, or take another port.`,
-          settings,
-        );
+        return this.#portTaken(`Port ${port} is taken by another program; ${this.#portCure}`, settings);
       case 'EACCES':
         return { kind: 'start', message: `Port ${port} may not be used by your user; take one above 1023.` };
       case 'EADDRNOTAVAIL':
@@ -200,6 +206,12 @@ export class RunningServer extends EventEmitter<ServerEvents> {
         });
         return { kind: 'start', message: 'It could not be started for an unknown reason; look at the log.' };
     }
+  }
+
+  get #portCure(): string {
+    return this.#configuration.source === 'environment'
+      ? 'end that, or start the app with another PORT.'
+      : 'end that, or take another port.';
   }
 
   async #portTaken(message: string, { port, bind }: Settings): Promise<ServerFault> {

@@ -10,6 +10,7 @@ import {
   type ServerDraft,
   type SettingFaults,
   type StoredServer,
+  shownName,
 } from '../settings/server-settings.ts';
 import { findFreePort } from './free-port.ts';
 
@@ -80,6 +81,9 @@ export async function storedFrom(
   if (name.length > LONGEST_NAME) {
     return { faults: { name: `Name must have at most ${LONGEST_NAME} characters.` } };
   }
+  const namesake =
+    name !== '' && others.some((other) => shownName(other).toLowerCase() === name.toLowerCase());
+  if (namesake) return { faults: { name: `Another server is called ${name} already.` } };
   const port = portFrom(input.port);
   if (port === undefined) {
     return { faults: { port: `${nameOf('port')} must be a whole number from 1 to 65535.` } };

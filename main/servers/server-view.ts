@@ -19,6 +19,7 @@ export function viewWithoutBroker(
     mcpUrl: `http://127.0.0.1:${port}/mcp`,
     issuer: undefined,
     scopes: [],
+    wantsMoreAccess: false,
     accessTokenExpiresAt: undefined,
     refreshTokenPresent: false,
     lastRefresh: undefined,
@@ -47,6 +48,7 @@ export function viewOf(
     mcpUrl: status.mcp_url,
     issuer: status.issuer,
     scopes: status.scopes.granted,
+    wantsMoreAccess: status.step_up !== undefined,
     accessTokenExpiresAt: timeOf(status.access_token.expires_at),
     refreshTokenPresent: status.refresh_token.present,
     lastRefresh:

@@ -63,7 +63,8 @@ export class Servers extends EventEmitter<ServersEvents> {
 
   /**
    * Makes these the servers that run: new ones start, missing ones end, those whose settings are others are started
-   * anew. A changed name or log level starts nothing anew. Resolves when all of that is done; never rejects.
+   * anew. A changed name or log level starts nothing anew. A login that belongs to none of them any more is ended.
+   * Resolves when all of that is done; never rejects.
    */
   async apply(configurations: readonly ServerConfiguration[]): Promise<void> {
     if (this.#isClosed) return;
@@ -80,7 +81,11 @@ export class Servers extends EventEmitter<ServersEvents> {
       return server ?? this.#create(configuration);
     });
     this.#servers = new Map(servers.map((server) => [server.configuration.id, server]));
-    const left = [...former].filter(([id]) => !kept.has(id)).map(([, server]) => this.#end(server));
+    const left = [...former]
+      .filter(([id]) => !kept.has(id))
+      .map(([, server]) =>
+        this.#end(server, this.#isLoginUsed(server) ? undefined : () => this.#logOut(server)),
+      );
     const started = servers
       .filter((server) => !kept.has(server.configuration.id))
       .map((server) => server.start(this.#freed(server.configuration)));
@@ -109,9 +114,7 @@ export class Servers extends EventEmitter<ServersEvents> {
     if (!server) return;
     this.#removed.add(id);
     this.#servers = new Map([...this.#servers].filter(([key]) => key !== id));
-    const login = loginOf(server.configuration.settings);
-    const isShared = [...this.#servers.values()].some((one) => loginOf(one.configuration.settings) === login);
-    const ended = this.#end(server, isShared ? undefined : () => this.#logOut(server));
+    const ended = this.#end(server, this.#isLoginUsed(server) ? undefined : () => this.#logOut(server));
     this.#update();
     await ended;
   }
@@ -134,6 +137,12 @@ export class Servers extends EventEmitter<ServersEvents> {
     server.on('login_needed', () => this.emit('login_needed', id));
     server.on('logged_in', () => this.emit('logged_in', id));
     return server;
+  }
+
+  /** Whether one of the servers there are has this one's login; else nothing could ever end it. */
+  #isLoginUsed({ configuration: { settings } }: RunningServer): boolean {
+    const login = loginOf(settings);
+    return [...this.#servers.values()].some((one) => loginOf(one.configuration.settings) === login);
   }
 
   #end(server: RunningServer, before?: () => Promise<void>): Promise<void> {

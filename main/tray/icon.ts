@@ -1,4 +1,4 @@
-import type { AppView, ServerState } from '../view.ts';
+import type { AppView, ServerState, ServerView } from '../view.ts';
 import { shownName, stateWord } from './status.ts';
 
 /** The tray's icons, one file each. */
@@ -25,8 +25,12 @@ const PRECEDENCE: readonly TrayIcon[] = ['attention', 'busy', 'logged-in'];
 /** The icon that shows the state of the app. */
 export function trayIcon({ servers, online }: Pick<AppView, 'servers' | 'online'>): TrayIcon {
   if (!online) return 'offline';
-  const meanings = new Set(servers.map(({ state }) => MEANINGS[state]));
+  const meanings = new Set(servers.map(meaningOf));
   return PRECEDENCE.find((icon) => meanings.has(icon)) ?? 'logged-out';
+}
+
+function meaningOf({ state, wantsMoreAccess }: ServerView): TrayIcon {
+  return wantsMoreAccess ? 'attention' : MEANINGS[state];
 }
 
 /** The same in words, e.g. "MCP Auth Proxy: 2 logged in, 1 login needed". */

@@ -87,7 +87,7 @@ function serverItems(server: ServerView | undefined, status: string, { settings 
 }
 
 /** While a login is under way, asking again brings its window to the front. */
-function canLogIn({ state }: ServerView): boolean {
+function canLogIn({ state, wantsMoreAccess }: ServerView): boolean {
   switch (state) {
     case 'logged_out':
     case 'logging_in':
@@ -95,6 +95,7 @@ function canLogIn({ state }: ServerView): boolean {
     case 'error':
       return true;
     case 'authenticated':
+      return wantsMoreAccess;
     case 'not_required':
     case 'starting':
     case 'failed':

@@ -16,8 +16,8 @@ const WORDS: Readonly<Record<ServerState, string>> = {
 };
 
 /** A server's state in a word or two. */
-export function stateWord({ state }: ServerView): string {
-  return WORDS[state];
+export function stateWord({ state, wantsMoreAccess }: ServerView): string {
+  return wantsMoreAccess ? 'more access needed' : WORDS[state];
 }
 
 /** A server's name for a menu: one line, no characters that are invisible or turn text around, not too long. */

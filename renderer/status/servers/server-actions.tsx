@@ -13,14 +13,14 @@ interface ServerActionsProps {
 export function ServerActions({ server, preferredWay, onEdit, onRemove }: ServerActionsProps) {
   const { ask, fail } = useUi();
   const { id, name, state, fault } = server;
+  const editable = server.source === 'settings';
   const otherWay = preferredWay === 'popup' ? 'browser' : 'popup';
   // Somebody who is logged in may still have to log in again, e.g. for more scopes.
   const wantsMore = server.reason !== undefined || server.lastError !== undefined;
   const logIn = state === 'authenticated' && wantsMore ? texts.servers.logInAgain : LOGIN_TITLES[state];
-  const freePort = fault?.kind === 'port_taken' ? fault.freePort : undefined;
+  const freePort = fault?.kind === 'port_taken' && editable ? fault.freePort : undefined;
   const mayRestart = state === 'failed' || state === 'error';
   const mayLogOut = state === 'authenticated' || state === 'error';
-  const editable = server.source === 'settings';
 
   async function movePort(port: number) {
     const outcome = await ask('server:move-port', { id, port });
@@ -60,6 +60,13 @@ export function ServerActions({ server, preferredWay, onEdit, onRemove }: Server
             onClick={() => ask('server:log-in', { id, way: otherWay })}
           />
         </>
+      )}
+      {state === 'logging_in' && (
+        <Action
+          title={texts.servers.cancelLogin}
+          name={name}
+          onClick={() => ask('server:cancel-login', { id })}
+        />
       )}
       {mayLogOut && (
         <Action title={texts.servers.logOut} name={name} onClick={() => ask('server:log-out', { id })} />

@@ -29,7 +29,7 @@ export function ServerCard({ server, preferredWay, detailed, onEdit, onRemove }:
           <h3 id={heading}>{server.name}</h3>
           <p class="upstream">{server.upstream}</p>
         </div>
-        <StateBadge state={server.state} />
+        <StateBadge server={server} />
       </div>
       <TokenTimes server={server} />
       {reason !== undefined && !said.includes(reason) && <p>{reason}</p>}

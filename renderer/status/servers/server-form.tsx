@@ -96,6 +96,11 @@ export function ServerFormView(props: ServerFormProps) {
           onChange={change}
         />
       </details>
+      {mode === 'edit' && (url !== initial.upstreamMcpUrl || values.profile !== initial.profile) && (
+        <p class="hint" role="status">
+          {texts.form.endsLogin}
+        </p>
+      )}
       <div role="alert">{faults[''] !== undefined && <Note tone="bad" message={faults['']} />}</div>
       <div class="actions">
         <button type="submit" class={doubtful ? 'button' : 'button primary'} aria-disabled={underWay}>

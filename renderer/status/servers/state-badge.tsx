@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { ServerState } from '../../../main/view.ts';
+import type { ServerState, ServerView } from '../../../main/view.ts';
 import { Cross, Dots, Lock, OpenLock, Tick, type Tone, Warning } from '../../icons.tsx';
 import { texts } from '../../texts.ts';
 
@@ -15,12 +15,12 @@ const LOOKS: Readonly<Record<ServerState, { readonly tone: Tone; readonly Icon: 
 };
 
 /** A server's state in a shape and a word. */
-export function StateBadge({ state }: { state: ServerState }) {
-  const { tone, Icon } = LOOKS[state];
+export function StateBadge({ server: { state, wantsMoreAccess } }: { server: ServerView }) {
+  const { tone, Icon } = LOOKS[wantsMoreAccess ? 'login_required' : state];
   return (
     <p class={`badge ${tone}`}>
       <Icon />
-      {texts.states[state]}
+      {wantsMoreAccess ? texts.servers.moreAccess : texts.states[state]}
     </p>
   );
 }

@@ -5,12 +5,14 @@ import { useNow } from '../use-now.ts';
 
 /** When the access token expires and was refreshed, in words that renew themselves; nothing where there is none. */
 export function TokenTimes({ server }: { server: ServerView }) {
-  const { accessTokenExpiresAt, lastRefresh } = server;
+  const { accessTokenExpiresAt, lastRefresh, refreshTokenPresent } = server;
   const now = useNow((from) => nextChange({ until: [accessTokenExpiresAt], since: [lastRefresh?.at] }, from));
-  if (accessTokenExpiresAt === undefined && lastRefresh === undefined) return null;
+  // One that has ended is renewed by the next call, and nothing to be told of.
+  const isTold = accessTokenExpiresAt !== undefined && !(refreshTokenPresent && accessTokenExpiresAt <= now);
+  if (!isTold && lastRefresh === undefined) return null;
   return (
     <p class="times">
-      {accessTokenExpiresAt !== undefined && (
+      {isTold && (
         <span title={exactly(accessTokenExpiresAt)}>
           {texts.servers.accessToken(expiryText(accessTokenExpiresAt, now))}
         </span>

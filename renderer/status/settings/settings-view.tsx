@@ -37,7 +37,7 @@ export function SettingsView({ view }: { view: AppView }) {
         <h3 id={app}>{texts.settings.app}</h3>
         <div class="card">
           <StartAtLogin on={view.startAtLogin} />
-          <LogLevelChoice settings={settings} />
+          <LogLevelChoice settings={settings} fixed={view.logLevelFixed} />
         </div>
       </section>
     </>
@@ -80,7 +80,7 @@ function LoginWayChoice({ settings }: { settings: AppSettings }) {
 
 const LEVELS: readonly AppSettings['logLevel'][] = ['error', 'warn', 'info', 'debug'];
 
-function LogLevelChoice({ settings }: { settings: AppSettings }) {
+function LogLevelChoice({ settings, fixed }: { settings: AppSettings; fixed: boolean }) {
   const { value, fault, change } = useSetting(settings, 'logLevel');
   const id = useId();
   return (
@@ -88,13 +88,14 @@ function LogLevelChoice({ settings }: { settings: AppSettings }) {
       <div>
         <label for={id}>{texts.settings.logLevel}</label>
         <p class="hint" id={`${id}-hint`}>
-          {texts.settings.logLevelHint}
+          {fixed ? texts.settings.logLevelFixed : texts.settings.logLevelHint}
         </p>
         {fault !== undefined && <Fault id={`${id}-fault`} text={fault} />}
       </div>
       <select
         id={id}
         value={value}
+        disabled={fixed}
         aria-describedby={`${id}-hint${fault === undefined ? '' : ` ${id}-fault`}`}
         onChange={({ currentTarget }) => {
           const level = LEVELS.find((one) => one === currentTarget.value);

@@ -21,9 +21,14 @@ describe.runIf(missing === undefined)('a desktop without a keyring', { timeout: 
 
   it.each([
     // Which may be locked as well: nobody can tell.
-    ['that should be there', [], 'Logins cannot be kept now.'],
-    ['by decision', ['--password-store=basic'], 'Logins are kept in memory only, and end when the app quits'],
-  ])('%s has logins end with the app, and says so', async (_which, args, said) => {
+    ['that should be there', [], 'Logins cannot be kept now.', /nowhere yet, so the login ends with the app/],
+    [
+      'by decision',
+      ['--password-store=basic'],
+      'Logins are kept in memory only, and end when the app quits',
+      /memory only/,
+    ],
+  ])('%s has logins end with the app, and says so', async (_which, args, said, kept) => {
     const upstream = await givenUpstream({ authorizationServer: { accessTokenSeconds: 3_600 } });
     const server = await plannedServer(upstream.mcpServer.jsonUrl);
     const stateDir = await givenFolder();
@@ -40,6 +45,7 @@ describe.runIf(missing === undefined)('a desktop without a keyring', { timeout: 
     const card = window.getByRole('article');
     await card.getByText('Logged in', { exact: true }).waitFor();
     await window.getByText(said).waitFor();
+    await card.getByText(kept).waitFor();
     await picture(window, `no-keyring${args.join('')}`);
     const names = await readdir(path.join(stateDir, 'secrets')).catch(() => []);
     expect(names.filter((name) => name !== 'locks')).toEqual([]);

@@ -52,6 +52,9 @@ describe.runIf(missing === undefined)('the life of the app', { timeout: 60_000 }
     const window = await running.statusWindow();
     await window.getByRole('article').waitFor();
     expect(await second.ended).toBe(0);
+    // Its server cannot be added to the one that runs.
+    expect(second.output()).toContain('so UPSTREAM_MCP_URL was not added');
+    await window.getByText('so the server of the second start was not added').waitFor();
     expect(await windowTitles(running)).toHaveLength(1);
     await tray.waitForMenu(statusIs(/no login needed/));
 

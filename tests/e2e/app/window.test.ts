@@ -254,7 +254,7 @@ describe.runIf(missing === undefined)('the window', { timeout: 90_000 }, () => {
 
     // Nobody waits any more, and the log has become talkative.
     await show(window, 'Servers');
-    await card(window, 'One').getByRole('button', { name: 'Log in in a window: One' }).waitFor();
+    await card(window, 'One').getByRole('button', { name: 'Log in in this app: One' }).waitFor();
     const answer = await fetch(`http://127.0.0.1:${port}/mcp`, rpc('initialize'));
     expect(await answer.json()).toMatchObject({ error: { data: { error: 'not_authenticated' } } });
     await fileUntil(path.join(stateDir, 'app.log'), /^\S+ debug +request /m);

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { LoginNotifications, type ShowNotification } from '../../../main/notifications.ts';
 
-const CRAFT = { id: 'craft', name: 'mcp.craft.do', state: 'login_required' } as const;
-const NOTES = { id: 'notes', name: 'Notes', state: 'logged_out' } as const;
+const CRAFT = { id: 'craft', name: 'mcp.craft.do', state: 'login_required', wantsMoreAccess: false } as const;
+const NOTES = { id: 'notes', name: 'Notes', state: 'logged_out', wantsMoreAccess: false } as const;
 const MINUTE = 60_000;
 
 /** A desktop that shows notifications. */
 function desktop() {
-  const open: { title: string; click: () => void }[] = [];
+  const open: { title: string; body: string; click: () => void }[] = [];
   let shown = 0;
-  const show: ShowNotification = ({ title, onClick }) => {
+  const show: ShowNotification = ({ title, body, onClick }) => {
     shown++;
-    const notification = { title, click: onClick ?? (() => {}) };
+    const notification = { title, body, click: onClick ?? (() => {}) };
     open.push(notification);
     return {
       close() {
@@ -32,6 +32,7 @@ function desktop() {
     clock,
     logins,
     titles: () => open.map(({ title }) => title),
+    bodies: () => open.map(({ body }) => body),
     click: (title: string) => open.find((notification) => notification.title === title)?.click(),
     count: () => shown,
   };
@@ -43,6 +44,13 @@ describe('LoginNotifications', () => {
     for (let call = 0; call < 100; call++) notifications.loginNeeded(CRAFT);
     expect(titles()).toEqual(['Log in to mcp.craft.do']);
     expect(count()).toBe(1);
+  });
+
+  it('says what it is about when a login does not reach far enough', () => {
+    const { notifications, titles, bodies } = desktop();
+    notifications.loginNeeded({ ...CRAFT, state: 'authenticated', wantsMoreAccess: true });
+    expect(titles()).toEqual(['More access needed: mcp.craft.do']);
+    expect(bodies()).toEqual([expect.stringContaining('more access than you have granted')]);
   });
 
   it('says it for each server', () => {

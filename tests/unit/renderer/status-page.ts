@@ -138,6 +138,7 @@ const DEFAULTS: Answers = {
   'server:remove': () => undefined,
   'server:restart': () => undefined,
   'server:log-in': () => undefined,
+  'server:cancel-login': () => undefined,
   'server:log-out': () => undefined,
   'server:copy-url': () => undefined,
   'server:copy-for-client': () => ({ kind: 'command', hint: 'Run it in a terminal.' }),

@@ -34,6 +34,7 @@ const GOOD: { readonly [C in RequestChannel]: Requests[C]['request'] } = {
   'server:remove': { id: 'one' },
   'server:restart': { id: 'one' },
   'server:log-in': { id: 'one', way: 'preferred' },
+  'server:cancel-login': { id: 'one' },
   'server:log-out': { id: 'one' },
   'server:copy-url': { id: 'one' },
   'server:copy-for-client': { id: 'one', client: 'codex' },

@@ -5,7 +5,7 @@ import { signInByHttp, type Upstream } from '../../../../app/cli/demo/upstream.t
 import type { LoginPopup, LoginPopupOptions, LoginPopupResult } from '../../../../main/login/login-popup.ts';
 import { type LoginEnd, Logins } from '../../../../main/login/logins.ts';
 import { givenBroker, givenUpstream, RecordingLog } from '../../../support/broker.ts';
-import { answering, givenGate, onPath } from '../../../support/login.ts';
+import { answering, givenGate, onPath, statusWhere } from '../../../support/login.ts';
 
 /** A login window without a screen: the test is the person in front of it. */
 class ScriptedPopup implements LoginPopup {
@@ -53,10 +53,14 @@ interface Given {
   /** What the system's browser was given. */
   readonly opened: string[];
   readonly ends: LoginEnd[];
+  /** Whether the logins that have ended were asked for. */
+  readonly asked: boolean[];
   readonly log: RecordingLog;
   /** The next end of a login. */
   nextEnd(): Promise<LoginEnd>;
   popup(index: number): ScriptedPopup;
+  /** Gives the server another broker, or none. */
+  replaceBroker(broker: Broker | undefined): void;
 }
 
 async function given({
@@ -69,9 +73,11 @@ async function given({
   const popups: ScriptedPopup[] = [];
   const opened: string[] = [];
   const ends: LoginEnd[] = [];
+  const asked: boolean[] = [];
   const log = new RecordingLog();
+  let current: Broker | undefined = broker;
   const logins = new Logins({
-    find: (id) => (id === 'demo' ? { name: 'Demo', broker } : undefined),
+    find: (id) => (id === 'demo' && current ? { name: 'Demo', broker: current } : undefined),
     openPopup(options) {
       const popup = new ScriptedPopup(options);
       popups.push(popup);
@@ -83,7 +89,10 @@ async function given({
     },
     log,
   });
-  logins.on('ended', (_id, end) => ends.push(end));
+  logins.on('ended', (_id, end, about) => {
+    ends.push(end);
+    asked.push(about.asked);
+  });
   return {
     upstream,
     broker,
@@ -91,6 +100,7 @@ async function given({
     popups,
     opened,
     ends,
+    asked,
     log,
     async nextEnd() {
       const [, end] = (await once(logins, 'ended')) as [string, LoginEnd];
@@ -100,6 +110,9 @@ async function given({
       const popup = popups[index];
       if (!popup) throw new Error(`there is no popup ${index}`);
       return popup;
+    },
+    replaceBroker(other) {
+      current = other;
     },
   };
 }
@@ -317,7 +330,63 @@ describe('a login in the system’s browser', () => {
     expect(opened).toHaveLength(2);
   });
 
-  it('says what to do when there is no browser', async () => {
+  it('can be given up after it has left', async () => {
+    const { logins, opened, ends, asked, nextEnd, broker } = await given();
+    const left = nextEnd();
+    logins.start('demo', 'browser', { asked: false });
+    await left;
+    logins.cancel('demo');
+    expect(broker.state).toBe('logged_out');
+    expect(ends).toEqual([{ kind: 'in-browser' }, { kind: 'cancelled' }]);
+    expect(asked).toEqual([false, true]);
+    logins.cancel('demo');
+    expect(ends).toHaveLength(2);
+    const callback = await signInByHttp(opened[0] ?? '');
+    await expect(broker.finishLogin(new URL(callback))).rejects.toThrow('no login that is under way');
+  });
+
+  it('cannot be given up once it is back and its code is being exchanged', async () => {
+    const { logins, opened, ends, nextEnd, broker, upstream } = await given();
+    const left = nextEnd();
+    logins.start('demo', 'browser');
+    await left;
+    const gate = givenGate();
+    upstream.authorizationServer.behaviour.respond = onPath('/token', gate.hook);
+    const signedIn = signInByHttp(opened[0] ?? '', { follow: true });
+    await gate.reached;
+    logins.cancel('demo');
+    gate.open('go on');
+    await signedIn;
+    expect(broker.state).toBe('authenticated');
+    expect(ends).toEqual([{ kind: 'in-browser' }]);
+  });
+
+  it('comes back to a window that is asked for while the browser is being opened', async () => {
+    let opened: () => void = () => undefined;
+    let reach: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    const opening = new Promise<void>((resolve) => {
+      opened = resolve;
+    });
+    const { logins, popup, nextEnd, ends } = await given({
+      browser() {
+        reach();
+        return opening;
+      },
+    });
+    logins.start('demo', 'browser');
+    await reached;
+    logins.start('demo', 'popup');
+    opened();
+    const ended = nextEnd();
+    await popup(0).signIn();
+    await ended;
+    expect(ends).toEqual([{ kind: 'done', warning: undefined }]);
+  });
+
+  it('is given up and says what to do when there is no browser', async () => {
     const { logins, nextEnd, broker } = await given({
       browser: () => Promise.reject(new Error('no handler')),
     });
@@ -330,6 +399,126 @@ describe('a login in the system’s browser', () => {
         cure: `Open ${broker.loginUrl} in a browser yourself.`,
       },
     });
+    expect(broker.state).toBe('logged_out');
+    await signInByHttp(broker.loginUrl, { follow: true });
+    expect(broker.state).toBe('authenticated');
+  });
+});
+
+describe('a login whose code is being exchanged', () => {
+  async function givenFinishing() {
+    const parts = await given();
+    const gate = givenGate();
+    parts.upstream.authorizationServer.behaviour.respond = onPath('/token', gate.hook);
+    parts.logins.start('demo', 'popup', { asked: false });
+    await parts.popup(0).signIn();
+    await gate.reached;
+    return { ...parts, gate };
+  }
+
+  it('is neither begun again nor moved', async () => {
+    const { logins, popups, opened, ends, nextEnd, gate } = await givenFinishing();
+    logins.start('demo', 'browser');
+    logins.start('demo', 'popup');
+    expect(logins.underWay('demo')).toBe(true);
+    const ended = nextEnd();
+    gate.open('go on');
+    await ended;
+    expect(popups).toHaveLength(1);
+    expect(popups[0]?.focused).toBe(0);
+    expect(opened).toEqual([]);
+    expect(ends).toEqual([{ kind: 'done', warning: undefined }]);
+  });
+
+  it('is not given up', async () => {
+    const { logins, ends, broker, nextEnd, gate } = await givenFinishing();
+    logins.cancel('demo');
+    expect(logins.underWay('demo')).toBe(true);
+    const ended = nextEnd();
+    gate.open('go on');
+    await ended;
+    expect(ends).toEqual([{ kind: 'done', warning: undefined }]);
+    expect(broker.state).toBe('authenticated');
+  });
+
+  it('tells of its failure, also whoever has asked for it only then', async () => {
+    const { logins, upstream, ends, asked, nextEnd, gate } = await givenFinishing();
+    logins.start('demo', 'browser');
+    upstream.authorizationServer.behaviour.respond = onPath('/token', answering(500, 'no'));
+    const ended = nextEnd();
+    gate.open('drop');
+    expect(await ended).toMatchObject({ kind: 'failed' });
+    expect(ends).toHaveLength(1);
+    expect(asked).toEqual([true]);
+  });
+
+  it('ends at once when everything is closed, and once only', async () => {
+    const { logins, broker, ends, gate } = await givenFinishing();
+    logins.close();
+    expect(ends).toEqual([{ kind: 'cancelled' }]);
+    gate.open('go on');
+    await statusWhere(broker, ({ state }) => state === 'authenticated');
+    expect(ends).toHaveLength(1);
+  });
+});
+
+describe('a login of a server that changes', () => {
+  it('goes on as long as the broker is the same', async () => {
+    const { logins, popup, ends } = await given();
+    logins.start('demo', 'popup');
+    await popup(0).loaded;
+    logins.refresh();
+    expect(popup(0).isOpen).toBe(true);
+    expect(ends).toEqual([]);
+  });
+
+  it('ends with its window when the server is taken away, and leaves its broker alone', async () => {
+    const { logins, popup, ends, broker, replaceBroker } = await given();
+    logins.start('demo', 'popup');
+    await popup(0).loaded;
+    replaceBroker(undefined);
+    logins.refresh();
+    expect(popup(0).isOpen).toBe(false);
+    expect(ends).toEqual([{ kind: 'cancelled' }]);
+    expect(logins.underWay('demo')).toBe(false);
+    expect(broker.state).toBe('logging_in');
+    expect(broker.listenerCount('state')).toBe(0);
+  });
+
+  it('can be begun anew at the new broker, even while the old one was preparing it', async () => {
+    const { logins, popup, ends, broker, upstream, nextEnd, replaceBroker } = await given();
+    const { broker: other } = await givenBroker(upstream.mcpUrl);
+    const gate = givenGate();
+    upstream.authorizationServer.behaviour.respond = onPath(/well-known/, gate.hook);
+    logins.start('demo', 'popup');
+    await gate.reached;
+    replaceBroker(other);
+    logins.refresh();
+    expect(popup(0).isOpen).toBe(false);
+    logins.start('demo', 'popup');
+    gate.open('go on');
+    const ended = nextEnd();
+    await popup(1).signIn();
+    await ended;
+    expect(ends).toEqual([{ kind: 'cancelled' }, { kind: 'done', warning: undefined }]);
+    expect(other.state).toBe('authenticated');
+    expect(broker.state).not.toBe('authenticated');
+  });
+});
+
+describe('a login on demand', () => {
+  it.each([
+    { clicks: [], asked: false },
+    { clicks: [false], asked: false },
+    { clicks: [true], asked: true },
+    { clicks: [true, false], asked: true },
+  ])('was asked for ($asked) after starts with $clicks', async ({ clicks, asked: expected }) => {
+    const { logins, popup, asked } = await given();
+    logins.start('demo', 'popup', { asked: false });
+    await popup(0).loaded;
+    for (const click of clicks) logins.start('demo', 'popup', { asked: click });
+    logins.cancel('demo');
+    expect(asked).toEqual([expected]);
   });
 });
 

@@ -113,7 +113,7 @@ describe('on macOS, a login', () => {
     const { kind, description } = (await first.broker.status()).store;
     expect([kind, description]).toEqual([
       'keychain',
-      `the macOS Keychain (service "${SERVICE}"), encrypted for ${APP} alone`,
+      `the macOS Keychain (service "${SERVICE}"), with a key of this app alone`,
     ]);
 
     const second = await start();
@@ -309,7 +309,7 @@ describe('the place', () => {
     await store.set('account', 'secret');
     expect([store.kind, store.lockFolder]).toEqual(['file', path.join(stateDir, 'secrets', 'locks')]);
     expect(store.description).toBe(
-      `encrypted files in ${path.join(stateDir, 'secrets')}, encrypted for ${APP} alone`,
+      `encrypted files in ${path.join(stateDir, 'secrets')}, with a key of this app alone`,
     );
     expect(await (await open({ stateDir })).store.get('account')).toBe('secret');
     const other = await open({ stateDir, key: 'another user' });

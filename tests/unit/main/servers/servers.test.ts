@@ -177,6 +177,23 @@ describe('Servers', () => {
     expect(needed).toEqual(['a', 'b']);
   });
 
+  it('tells that a login is needed once its view says what for', async () => {
+    const upstream = await givenUpstream();
+    const servers = givenServers();
+    await servers.apply(configured([stored('a', upstream.mcpUrl)]));
+    await logIn(brokerOf(servers, 'a'));
+    await until(servers, 'a', ({ state }) => state === 'authenticated');
+    expect(viewOf(servers, 'a').wantsMoreAccess).toBe(false);
+    upstream.mcpServer.behaviour.requiredScopes = ['mcp:resources'];
+    const told = once(servers, 'login_needed').then(() => viewOf(servers, 'a'));
+    await (await fetch(viewOf(servers, 'a').mcpUrl, rpc('tools/list'))).text();
+    expect(await told).toMatchObject({
+      state: 'authenticated',
+      wantsMoreAccess: true,
+      reason: expect.stringContaining('(mcp:resources)'),
+    });
+  });
+
   it('keeps the brokers of servers that stay, ends those of servers that go', async () => {
     const servers = givenServers();
     const [a, b, c] = [stored('a', NOBODY_THERE), stored('b', NOBODY_THERE), stored('c', NOBODY_THERE)];
@@ -416,6 +433,36 @@ describe('a server that is removed', () => {
     await servers.apply(configured([stored('b', upstream.mcpUrl)]));
     await servers.apply(wanted);
     expect(viewOf(servers, 'a').state).toBe('logged_out');
+  });
+
+  it('or has another URL is logged out of the former one, whose login nothing could end any more', async () => {
+    const upstream = await givenUpstream();
+    const servers = givenServers();
+    await servers.apply(configured([stored('a', upstream.mcpUrl), stored('b', upstream.mcpServer.jsonUrl)]));
+    for (const id of ['a', 'b']) await logIn(brokerOf(servers, id));
+    const revocations = () =>
+      upstream.authorizationServer.requests.entries.filter(({ path }) => path.includes('revo')).length;
+
+    await servers.apply(
+      configured([
+        stored('a', upstream.mcpUrl, { scopes: 'mcp:tools' }),
+        stored('b', upstream.mcpServer.jsonUrl),
+      ]),
+    );
+    expect(revocations()).toBe(0);
+    await servers.apply(
+      configured([
+        stored('a', upstream.mcpUrl, { profile: 'other' }),
+        stored('b', upstream.mcpServer.jsonUrl),
+      ]),
+    );
+    const once = revocations();
+    expect(once).toBeGreaterThan(0);
+    await servers.apply(configured([stored('a', upstream.mcpUrl, { profile: 'other' })]));
+    expect(revocations()).toBeGreaterThan(once);
+
+    await servers.apply(configured([stored('a', upstream.mcpUrl), stored('b', upstream.mcpServer.jsonUrl)]));
+    expect(servers.views.map(({ state }) => state)).toEqual(['logged_out', 'logged_out']);
   });
 
   it('is logged out even if it could not be started', async () => {

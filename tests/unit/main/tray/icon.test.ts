@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type TrayIcon, trayIcon, trayToolTip } from '../../../../main/tray/icon.ts';
 import type { ServerState } from '../../../../main/view.ts';
-import { appView, serverView } from './views.ts';
+import { appView, loggedIn, serverView } from './views.ts';
 
 const view = (...states: ServerState[]) => appView(states.map((state) => serverView({ id: state, state })));
 
@@ -21,6 +21,10 @@ describe('trayIcon', () => {
     ['attention', ['logging_in', 'failed', 'authenticated']],
   ])('is %s for %j', (icon, states) => {
     expect(trayIcon(view(...states))).toBe(icon);
+  });
+
+  it('asks for attention where a login does not reach far enough', () => {
+    expect(trayIcon(appView([loggedIn({ wantsMoreAccess: true })]))).toBe('attention');
   });
 
   it('is offline whatever the servers are', () => {

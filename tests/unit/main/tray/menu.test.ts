@@ -54,6 +54,11 @@ describe('the tray menu', () => {
     expect(enabled(menu)).toEqual([...items, ...APP_ITEMS]);
   });
 
+  it('offers another login where the present one does not reach far enough', () => {
+    const menu = trayMenu(appView([loggedIn({ wantsMoreAccess: true })]), NOW);
+    expect(enabled(menu)).toEqual([...SERVER_ITEMS, ...APP_ITEMS]);
+  });
+
   it('logs in by the preferred way, and by the browser when that is asked for', () => {
     const settings = { ...appView([]).settings, loginWay: 'browser' } as const;
     const view = appView([serverView()]);

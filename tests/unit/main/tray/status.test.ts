@@ -20,6 +20,10 @@ describe('statusLine', () => {
       loggedIn({ accessTokenExpiresAt: NOW, refreshTokenPresent: false, lastRefresh: undefined }),
     ],
     ['mcp.craft.do: logged in', loggedIn({ accessTokenExpiresAt: undefined, lastRefresh: undefined })],
+    [
+      'mcp.craft.do: more access needed, refreshed 3 min ago, expires in 42 min',
+      loggedIn({ wantsMoreAccess: true }),
+    ],
     ['mcp.craft.do: logged out', serverView()],
     [
       'mcp.craft.do: logged out, the last login failed',

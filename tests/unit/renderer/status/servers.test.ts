@@ -24,7 +24,7 @@ describePage('the servers in the window', (open) => {
       starting: ['Starting'],
       failed: ['Not running', 'Try again'],
       logged_out: ['Logged out', 'Log in', 'Log in with browser'],
-      logging_in: ['Logging in', 'Show the login', 'Log in with browser'],
+      logging_in: ['Logging in', 'Show the login', 'Log in with browser', 'Cancel login'],
       authenticated: ['Logged in', 'Log out'],
       login_required: ['Login needed', 'Log in', 'Log in with browser'],
       not_required: ['No login needed'],
@@ -58,7 +58,7 @@ describePage('the servers in the window', (open) => {
     await page.clock.runFor(30_000);
     expect(await said()).toBe('Access token expires in less than a minute, refreshed 1 min ago');
     await page.clock.runFor(60_000);
-    expect(await said()).toBe('Access token expired, refreshed 2 min ago');
+    expect(await said()).toBe('refreshed 2 min ago');
   });
 
   it('change as the app tells', async () => {
@@ -83,14 +83,15 @@ describePage('the servers in the window', (open) => {
   it('can be logged in to in a window where the browser is preferred', async () => {
     const settings = { ...view().settings, loginWay: 'browser' as const };
     const { page, next } = await open({ 'app:view': () => view({ servers: [loggedOut()], settings }) });
-    await page.getByRole('button', { name: 'Log in in a window: Craft' }).click();
+    await page.getByRole('button', { name: 'Log in in this app: Craft' }).click();
     expect(await next('server:log-in')).toEqual({ id: 'craft', way: 'popup' });
   });
 
   it('are logged in to again when the login is not enough', async () => {
-    const reason = 'The server wants more scopes.';
-    const { page } = await open({ 'app:view': () => view({ servers: [server({ reason })] }) });
-    await page.getByText(reason).waitFor();
+    const refused = server({ wantsMoreAccess: true, reason: 'The server wants more access (mcp:admin).' });
+    const { page } = await open({ 'app:view': () => view({ servers: [refused] }) });
+    await page.getByText('More access needed').waitFor();
+    await page.getByText('(mcp:admin)').waitFor();
     await page.getByRole('button', { name: 'Log in again: Craft' }).waitFor();
   });
 
