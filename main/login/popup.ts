@@ -3,7 +3,7 @@ import type { Logger } from '../../app/log.ts';
 import { pageUrl } from '../ipc/channels.ts';
 import type { LoginBarView } from '../ipc/contract.ts';
 import type { Pages } from '../ipc/pages.ts';
-import { followTheme, pageBackground, pagePreferences } from '../windows/page-window.ts';
+import { bringToFront, followTheme, pageBackground, pagePreferences } from '../windows/page-window.ts';
 import { pageBounds, windowBounds } from './layout.ts';
 import type { LoginPopup, LoginPopupOptions, LoginPopupResult } from './login-popup.ts';
 import { createProviderPage } from './provider-page.ts';
@@ -104,12 +104,7 @@ function openPopup(
     provider.load(url);
   }
   function focus(): void {
-    if (window.isDestroyed()) return;
-    if (window.isMinimized()) window.restore();
-    window.show();
-    // An app without a Dock icon stays behind the others unless it asks for the front.
-    if (process.platform === 'darwin') app.focus({ steal: true });
-    window.focus();
+    if (!window.isDestroyed()) bringToFront(window);
   }
 
   layOut();
