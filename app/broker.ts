@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpClient } from './http-client.ts';
+import { CLOSE_GRACE_MS, WAKE_MS } from './limits.ts';
 import type { Logger } from './log.ts';
 import type { Network } from './network.ts';
 import { bearerChallenge } from './oauth/challenge.ts';
 import { PROBE_CALL } from './oauth/discovery.ts';
+import { isWithin } from './oauth/elapsed.ts';
 import { HttpFailure } from './oauth/http.ts';
 import { Login } from './oauth/login.ts';
 import { LoginWait } from './oauth/login-wait.ts';
@@ -12,6 +14,7 @@ import type { Revocation } from './oauth/revocation.ts';
 import { Session, type SessionState } from './oauth/session.ts';
 import { type BrokerCall, CallRecord } from './proxy/call-record.ts';
 import { type CallCounters, type ForwardParts, forward } from './proxy/forward.ts';
+import { HeldBytes } from './proxy/held-body.ts';
 import { type Listener, listen, type Route } from './proxy/listener.ts';
 import { refuse } from './proxy/refusals.ts';
 import { localRoutes } from './proxy/routes.ts';
@@ -26,10 +29,6 @@ export type { BrokerCall } from './proxy/call-record.ts';
 /** The state a person is shown; see `state` in the status. */
 export type BrokerState = SessionState | 'logging_in';
 
-/** Requests in flight may finish for so long when a broker closes, in milliseconds. */
-const CLOSE_GRACE_MS = 5_000;
-/** {@link Broker.wake} waits for what it has begun for so long, in milliseconds; a prompt may be on the screen. */
-const WAKE_MS = 30_000;
 /** What is known of the upstream's reachability is good for so long, in milliseconds. */
 const PROBE_LIFETIME_MS = 10_000;
 
@@ -373,6 +372,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
       session,
       paths: this.#paths,
       counters: this.#counters,
+      held: new HeldBytes(),
       log,
       upstreamHost: this.upstreamHost,
       apiKeyInUse: settings.proxyApiKey !== undefined,
@@ -411,7 +411,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   /** Asks the upstream without a token: any answer shows that it is there, a 401 that it wants a login. */
   #probeUpstream() {
-    if (this.#probe && Date.now() - this.#probe.at < PROBE_LIFETIME_MS) return this.#probe.result;
+    if (this.#probe && isWithin(PROBE_LIFETIME_MS, this.#probe.at)) return this.#probe.result;
     const result = this.#ask();
     this.#probe = { at: Date.now(), result };
     return result;

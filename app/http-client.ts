@@ -4,20 +4,20 @@ import type { SecureContext } from 'node:tls';
 import { Agent, buildConnector, Dispatcher, Pool } from 'undici';
 import { type AddressClass, addressClass, isLoopbackHost, unbracket } from './address.ts';
 import { watchConnection } from './connection-reuse.ts';
+import {
+  AUTHORIZATION_TIMEOUT_MS,
+  CONNECT_TIMEOUT_MS,
+  MAX_AUTHORIZATION_ANSWER_BYTES,
+  MAX_HEAD_BYTES,
+  MAX_UPSTREAM_KEEP_ALIVE_MS,
+  UPSTREAM_KEEP_ALIVE_MS,
+} from './limits.ts';
 import type { Network } from './network.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest } from './oauth/http.ts';
 import { type ProxyRoutes, proxyRoutes } from './proxy-routes.ts';
 import type { Settings } from './settings.ts';
 import { trust } from './trust.ts';
 import { openTunnel, ProxyFailure } from './tunnel.ts';
-
-const CONNECT_TIMEOUT_MS = 10_000;
-/** Headers of one upstream response, in bytes; the same bound as for requests. */
-const MAX_HEADER_BYTES = 64 * 1024;
-/** The largest metadata document, registration or token response that is read, in bytes. */
-const MAX_BODY_BYTES = 256 * 1024;
-/** An authorization server has this long for a whole answer. */
-const ANSWER_TIMEOUT_MS = 10_000;
 
 /** The connections of one broker: one pool to the upstream, one to everything that has to do with authorization. */
 export interface HttpClient {
@@ -58,7 +58,7 @@ export interface HttpClientOptions {
 /** Opens a broker's connection pools by its settings (time-outs, further CAs, proxy, address rules). */
 export function createHttpClient(
   settings: HttpSettings,
-  { answerTimeoutMs = ANSWER_TIMEOUT_MS, network }: HttpClientOptions = {},
+  { answerTimeoutMs = AUTHORIZATION_TIMEOUT_MS, network }: HttpClientOptions = {},
 ): HttpClient {
   const closing = new AbortController();
   const ways = {
@@ -67,11 +67,10 @@ export function createHttpClient(
     signal: closing.signal,
   };
   const common = {
-    maxHeaderSize: MAX_HEADER_BYTES,
+    maxHeaderSize: MAX_HEAD_BYTES,
     bodyTimeout: 0,
-    keepAliveTimeout: 30_000,
-    // An upstream's own hint (`Keep-Alive: timeout=`) is honoured up to here.
-    keepAliveMaxTimeout: 300_000,
+    keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: MAX_UPSTREAM_KEEP_ALIVE_MS,
   };
   const upstream = new ReplaceableAgent({
     ...common,
@@ -82,7 +81,7 @@ export function createHttpClient(
   const authorization = new ReplaceableAgent({
     ...common,
     headersTimeout: answerTimeoutMs,
-    maxResponseSize: MAX_BODY_BYTES,
+    maxResponseSize: MAX_AUTHORIZATION_ANSWER_BYTES,
     connect: connector(ways, addresses.lookup),
   });
   return {
@@ -323,7 +322,10 @@ function failureOf(error: unknown, { host }: URL, timedOutAfterMs: number | unde
     return new HttpFailure('timeout', `${host} did not answer within ${seconds} s.`);
   }
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
-    return new HttpFailure('too_large', `${host} answered with more than ${MAX_BODY_BYTES / 1024} KiB.`);
+    return new HttpFailure(
+      'too_large',
+      `${host} answered with more than ${MAX_AUTHORIZATION_ANSWER_BYTES / 1024} KiB.`,
+    );
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return certificateFailure(host, code);
   const words = IN_WORDS.get(code);

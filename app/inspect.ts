@@ -1,4 +1,5 @@
 import type { HttpClient } from './http-client.ts';
+import { LOOK_MS, MAX_LOOK_BYTES } from './limits.ts';
 import type { Network } from './network.ts';
 import { type BearerChallenge, bearerChallenge, parseChallenges } from './oauth/challenge.ts';
 import type { Discovery, DiscoveryMode, PROBE_CALL } from './oauth/discovery.ts';
@@ -35,11 +36,8 @@ export interface InspectOptions {
   >;
 }
 
-const LOOK_MS = 10_000;
 /** The first calls get this share of the time, so that some is left to find out why they were not answered. */
 const GREETING_SHARE = 0.4;
-/** More of an answer is not read, in bytes. */
-const MAX_ANSWER_BYTES = 64 * 1024;
 /** The first revision without a handshake, and the last one with it. */
 const STATELESS = '2026-07-28';
 const HANDSHAKE = '2025-11-25';
@@ -191,7 +189,7 @@ async function readResponse(
   for await (const chunk of body) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) return undefined;
+    if (size > MAX_LOOK_BYTES) return undefined;
     const found = isStream ? eventsIn(chunks).find(isResponse) : undefined;
     if (found) return found;
   }

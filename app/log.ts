@@ -1,4 +1,5 @@
 import electronLog from 'electron-log/node';
+import { MAX_LOG_FILE_BYTES } from './limits.ts';
 import { redact } from './redaction.ts';
 
 /** Levels of `LOG_LEVEL`, most severe first. */
@@ -35,9 +36,6 @@ export interface LogOptions {
   onLine?: (line: LogLine) => void;
 }
 
-/** A log file is moved to `NAME.old.log` when it reaches this many bytes, so two of them is the most there is. */
-const MAX_FILE_BYTES = 2 * 1024 * 1024;
-
 let created = 0;
 
 let toldOfFailure = false;
@@ -68,7 +66,7 @@ export function openLog({ level, file, secrets = [], onLine }: LogOptions): Proc
     // Else the name is looked for in a package.json above the current folder, and nothing is written without one.
     log.transports.file.setAppName('mcp-auth-proxy');
     log.transports.file.format = '{text}';
-    log.transports.file.maxSize = MAX_FILE_BYTES;
+    log.transports.file.maxSize = MAX_LOG_FILE_BYTES;
     log.transports.file.resolvePathFn = () => file;
     log.transports.file.writeOptions = { flag: 'a', mode: 0o600, encoding: 'utf8' };
     // At once: the lines before a crash are the ones that matter. A call that goes well writes none above `debug`.

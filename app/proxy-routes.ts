@@ -1,9 +1,7 @@
 import { isLoopbackHost, unbracket } from './address.ts';
+import { PROXY_LOOKUP_MS } from './limits.ts';
 import type { Network } from './network.ts';
 import type { Settings } from './settings.ts';
-
-/** The system has this long to name a proxy, in milliseconds; then the connection goes out directly. */
-const ANSWER_TIMEOUT_MS = 10_000;
 
 /** Which proxy leads where. */
 export interface ProxyRoutes {
@@ -55,7 +53,7 @@ export function proxyRoutes(
 async function proxyBySystem(network: Network, origin: string): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer')), ANSWER_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error('no answer')), PROXY_LOOKUP_MS);
     timer.unref();
   });
   try {

@@ -1,16 +1,20 @@
-/** First and longest wait, in milliseconds. */
+import { LONGEST_BACK_OFF_MS } from '../limits.ts';
+import { isWithin } from './elapsed.ts';
+
+/** First wait, in milliseconds. */
 const FIRST_MS = 1_000;
-export const LONGEST_BACK_OFF_MS = 30_000;
 
 /** How long to wait after failures: a second, doubling to half a minute, until something works. */
 export class BackOff {
   #delay = 0;
-  #until = 0;
+  /** When the wait began, in milliseconds since the epoch; `undefined` when there is none. */
+  #since: number | undefined;
+  #held = false;
   #reason = '';
 
   /** Whether the wait is not over yet. */
   get isOn(): boolean {
-    return Date.now() < this.#until;
+    return this.#held || (this.#since !== undefined && isWithin(this.#delay, this.#since));
   }
 
   /** What went wrong last, in a sentence for people. */
@@ -20,7 +24,8 @@ export class BackOff {
 
   /** When another try makes sense, in whole seconds from now. */
   get secondsLeft(): number {
-    const seconds = Math.ceil((this.#until - Date.now()) / 1000);
+    const end = this.#held ? Number.POSITIVE_INFINITY : (this.#since ?? 0) + this.#delay;
+    const seconds = Math.ceil((end - Date.now()) / 1000);
     return Math.min(Math.max(seconds, 1), LONGEST_BACK_OFF_MS / 1000);
   }
 
@@ -30,25 +35,27 @@ export class BackOff {
    */
   failed(reason: string): number {
     this.#delay = Math.min(Math.max(this.#delay * 2, FIRST_MS), LONGEST_BACK_OFF_MS);
-    this.#until = Date.now() + this.#delay;
+    this.#since = Date.now();
+    this.#held = false;
     this.#reason = reason;
     return this.#delay;
   }
 
   /** Waits until {@link lift} or {@link reset}, because only a person can change the matter. */
   hold(): void {
-    this.#until = Number.POSITIVE_INFINITY;
+    this.#held = true;
   }
 
   /** Ends the wait; should the next try fail, the wait is longer all the same. */
   lift(): void {
-    this.#until = 0;
+    this.#since = undefined;
+    this.#held = false;
   }
 
   /** It works again. */
   reset(): void {
+    this.lift();
     this.#delay = 0;
-    this.#until = 0;
     this.#reason = '';
   }
 }

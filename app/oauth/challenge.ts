@@ -1,3 +1,5 @@
+import { MAX_CHALLENGE_LENGTH } from '../limits.ts';
+
 /** One challenge of a `WWW-Authenticate` header (RFC 9110 §11.3). */
 export interface Challenge {
   /** The authentication scheme in lower case. */
@@ -19,9 +21,6 @@ export interface BearerChallenge {
   readonly errorDescription?: string;
   readonly realm?: string;
 }
-
-/** How many characters of all header values together are read; the rest is cut off. */
-export const MAX_CHALLENGE_LENGTH = 16 * 1024;
 
 /**
  * Parses the values of all `WWW-Authenticate` headers of one response, in order.

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
+import { MAX_REDIRECTS, MAX_SERVERS } from '../limits.ts';
 import { type BearerChallenge, bearerChallenge } from './challenge.ts';
 import { foreignText, LoginFailure, shownUrl } from './errors.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined, originOf } from './http.ts';
@@ -50,9 +51,6 @@ export interface DiscoveryInput {
 
 const CURE_OVERRIDE =
   'Check UPSTREAM_MCP_URL. If the server documents its endpoints, set AUTHORIZATION_ENDPOINT and TOKEN_ENDPOINT.';
-const MAX_REDIRECTS = 3;
-/** How many of the announced authorization servers are tried: strangers write that list. */
-const MAX_SERVERS = 5;
 const LEGACY_PROTOCOL_VERSION = '2025-03-26';
 
 /**

@@ -1,5 +1,5 @@
-/** After a shared deadline has passed in vain, calls are refused at once for so long, in milliseconds. */
-const REFUSE_FOR_MS = 60_000;
+import { LOGIN_REFUSAL_MS, MAX_WAITING_CALLS } from '../limits.ts';
+import { isWithin } from './elapsed.ts';
 
 interface Waiting {
   readonly done: Promise<boolean>;
@@ -13,10 +13,12 @@ interface Waiting {
  */
 export class LoginWait {
   #waitMs = 0;
-  #deadline = 0;
+  /** When calls have waited in vain, in milliseconds since the epoch. */
+  #inVainAt: number | undefined;
   #loginStarted = false;
   #waiting: Waiting | undefined;
   #over = false;
+  #calls = 0;
 
   /** @param seconds how long calls wait; 0: not at all */
   constructor(seconds: number) {
@@ -33,9 +35,15 @@ export class LoginWait {
    * @returns whether one was completed
    */
   async wait(): Promise<boolean> {
-    if (this.#waitMs === 0 || this.#over) return false;
+    if (this.#waitMs === 0 || this.#over || this.#calls >= MAX_WAITING_CALLS) return false;
     this.#waiting ??= this.#open();
-    return this.#waiting === undefined ? false : this.#waiting.done;
+    if (this.#waiting === undefined) return false;
+    this.#calls++;
+    try {
+      return await this.#waiting.done;
+    } finally {
+      this.#calls--;
+    }
   }
 
   /** A person has begun to log in: calls may wait again. */
@@ -46,25 +54,28 @@ export class LoginWait {
   /** The person has given up: as after a deadline that has passed. */
   cancelled(): void {
     this.#loginStarted = false;
-    this.#deadline = Date.now();
+    this.#inVainAt = Date.now();
     this.#waiting?.end(false);
   }
 
   /** A login was completed (`true`), or there will be none any more (`false`): nobody waits on, nor ever again. */
   ended(loggedIn: boolean): void {
     this.#over ||= !loggedIn;
-    this.#deadline = 0;
+    this.#inVainAt = undefined;
     this.#waiting?.end(loggedIn);
   }
 
   #open(): Waiting | undefined {
-    const now = Date.now();
-    if (this.#deadline !== 0 && !this.#loginStarted && now < this.#deadline + REFUSE_FOR_MS) return undefined;
+    const isRefused = this.#inVainAt !== undefined && isWithin(LOGIN_REFUSAL_MS, this.#inVainAt);
+    if (isRefused && !this.#loginStarted) return undefined;
     this.#loginStarted = false;
-    this.#deadline = now + this.#waitMs;
+    this.#inVainAt = undefined;
     let end: (loggedIn: boolean) => void = () => undefined;
     const done = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => end(false), this.#waitMs);
+      const timer = setTimeout(() => {
+        this.#inVainAt = Date.now();
+        end(false);
+      }, this.#waitMs);
       end = (loggedIn) => {
         clearTimeout(timer);
         this.#waiting = undefined;

@@ -1,4 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
+import {
+  LOGIN_LIFETIME_MS,
+  MAX_AUTHORIZATION_URL_LENGTH,
+  MAX_PENDING_LOGINS,
+  PREPARING_MS,
+} from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import { SecretStoreError } from '../store/secret-store.ts';
@@ -11,12 +17,6 @@ import { promptFor, selectScope } from './scopes.ts';
 import type { Session } from './session.ts';
 import { exchangeCode, TokenEndpointError } from './token-endpoint.ts';
 
-/** How long a login may take, in milliseconds; its `state` is dead afterwards. */
-export const LOGIN_LIFETIME_MS = 600_000;
-/** All requests of a discovery and a registration are begun within so many milliseconds: a person is waiting. */
-const PREPARING_MS = 30_000;
-/** Logins under way at once; a further one ends the oldest. */
-const MAX_PENDING = 50;
 /** A kept registration whose login did not come back for so long may be one the server has forgotten. */
 const SUSPECT_AFTER_MS = 5_000;
 
@@ -259,7 +259,7 @@ export class Login {
   #remember(pending: PendingLogin): void {
     this.#dropExpired();
     const oldest = this.#pending.keys().next();
-    if (this.#pending.size >= MAX_PENDING && !oldest.done) this.#pending.delete(oldest.value);
+    if (this.#pending.size >= MAX_PENDING_LOGINS && !oldest.done) this.#pending.delete(oldest.value);
     this.#pending.set(pending.state, pending);
     clearTimeout(this.#expiry);
     // Nobody comes to ask whether a login that was left open has ended.
@@ -468,6 +468,14 @@ function authorizationUrl({ discovery, client, scope, state, codeVerifier }: Pen
   };
   for (const [name, value] of Object.entries(parameters))
     if (value !== undefined) url.searchParams.set(name, value);
+  if (url.href.length > MAX_AUTHORIZATION_URL_LENGTH) {
+    throw new LoginFailure(
+      'discovery_failed',
+      `The URL to log in at ${url.host} would be longer than ${MAX_AUTHORIZATION_URL_LENGTH / 1024} KiB.`,
+      'If the server names too many scopes, set SCOPES to those you need; else tell its operator.',
+      { origin: 'server' },
+    );
+  }
   return url;
 }
 

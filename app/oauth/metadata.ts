@@ -1,8 +1,6 @@
 import * as v from 'valibot';
 import { isLoopbackHost } from '../address.ts';
-
-/** Longest name of a host (RFC 1035 §2.3.4). */
-const MAX_HOST_LENGTH = 253;
+import { MAX_HOST_LENGTH } from '../limits.ts';
 
 /** Whether a URL may be asked for anything of a login: `https:`, or `http:` on loopback; without credentials in it. */
 export function isSecureUrl(url: string): boolean {

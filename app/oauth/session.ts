@@ -1,9 +1,11 @@
+import { LONGEST_BACK_OFF_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { DEFAULT_CLIENT_ID, type Settings } from '../settings.ts';
 import { type SecretStore, SecretStoreError } from '../store/secret-store.ts';
-import { BackOff, LONGEST_BACK_OFF_MS } from './back-off.ts';
+import { BackOff } from './back-off.ts';
 import type { BearerChallenge } from './challenge.ts';
 import { discoverServer } from './discovery.ts';
+import { isWithin } from './elapsed.ts';
 import { LoginFailure, withoutSecrets } from './errors.ts';
 import type { HttpRequest } from './http.ts';
 import type { Grant } from './login-record.ts';
@@ -96,6 +98,8 @@ const RENEW_SHARE = 0.2;
 const RENEW_AHEAD_MS = 300_000;
 /** How often a broker without a login looks whether another process has logged in, at most. */
 const LOOK_AGAIN_MS = 2_000;
+/** How often a login that could not be stored is tried to be stored while calls come, at most. */
+const SAVE_AGAIN_MS = 30_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const NO_REFRESH_TOKEN =
   'The login has ended: the server gave no refresh token, so it lasted as long as its access token.';
@@ -126,6 +130,8 @@ export class Session implements TokenSource {
   #issuedBy: Pick<Grant, 'server' | 'client'> | undefined;
   /** The last look for a login of another process. */
   #look: { at: number; done: Promise<void> } | undefined;
+  /** When a login that could not be stored was last tried to be stored by itself. */
+  #savedAgainAt: number | undefined;
   /** The token the upstream has refused and a refresh is to replace. */
   #replacing: AccessToken | undefined;
   #expiry: NodeJS.Timeout | undefined;
@@ -178,6 +184,7 @@ export class Session implements TokenSource {
   }
 
   token(): AccessToken | undefined | Promise<AccessToken | undefined> {
+    if (this.#stored.unsaved) this.#saveAgain();
     const access = this.#access;
     if (access) {
       const now = Date.now();
@@ -204,8 +211,8 @@ export class Session implements TokenSource {
     }
     if (access && access === refused) {
       // A server that refuses even the replacement would have a token renewed, and rotated, for every call.
-      const end = Math.min(access.expiresAt, access.obtainedAt + LONGEST_BACK_OFF_MS);
-      if (access.replacement && !access.accepted && Date.now() < end) {
+      const patience = Math.min(access.expiresAt - access.obtainedAt, LONGEST_BACK_OFF_MS);
+      if (access.replacement && !access.accepted && isWithin(patience, access.obtainedAt)) {
         this.#setRefused(true);
         return undefined;
       }
@@ -437,6 +444,20 @@ export class Session implements TokenSource {
       .catch(onlyStoreTrouble);
   }
 
+  /**
+   * A full disk has room again at some time, and until the next refresh a crash would cost the login. Not where a person
+   * has to unlock or allow something: they would get one prompt after the other.
+   */
+  #saveAgain(): void {
+    if (this.#stored.failure?.code !== 'unavailable') return;
+    if (this.#savedAgainAt !== undefined && isWithin(SAVE_AGAIN_MS, this.#savedAgainAt)) return;
+    this.#savedAgainAt = Date.now();
+    this.#stored
+      .exclusiveEvenUnlocked(() => this.#saveUnsaved())
+      .catch(onlyStoreTrouble)
+      .finally(this.#parts.onChange);
+  }
+
   async #saveUnsaved(): Promise<void> {
     if (this.#stored.unsaved) await this.#stored.save(this.#stored.record);
   }
@@ -632,10 +653,9 @@ export class Session implements TokenSource {
   /** Without a login here, another process may have logged in since the store was read last. */
   async #lookForLogin(): Promise<void> {
     if (!this.#stored.isShared) return;
-    const now = Date.now();
-    if (this.#look === undefined || now - this.#look.at >= LOOK_AGAIN_MS) {
+    if (this.#look === undefined || !isWithin(LOOK_AGAIN_MS, this.#look.at)) {
       const done = this.#stored.exclusive(() => this.#reread()).catch(onlyStoreTrouble);
-      this.#look = { at: now, done };
+      this.#look = { at: Date.now(), done };
     }
     await this.#look.done;
   }

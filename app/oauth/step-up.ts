@@ -1,7 +1,4 @@
-/** Logins that are offered in a row for one operation before its refusal lasts (MCP authorization, step-up flow). */
-export const MAX_STEP_UPS = 3;
-/** Operations that are remembered; the oldest goes first. */
-const MAX_OPERATIONS = 1_000;
+import { MAX_OPERATION_LENGTH, MAX_OPERATIONS, MAX_STEP_UPS } from '../limits.ts';
 
 /**
  * Counts, per operation, the logins that were to widen its scope and did not help. A refusal counts once per login: a
@@ -12,11 +9,12 @@ export class StepUps {
 
   /**
    * Notes that an operation was refused for want of scope.
-   * @param operation what the call wants to do, e.g. `tools/call write_file`
+   * @param name what the call wants to do, e.g. `tools/call write_file`
    * @param login number of logins so far; tells a new login's refusal from a repeated one
    * @returns whether another login is worth a try
    */
-  refused(operation: string, login: number): boolean {
+  refused(name: string, login: number): boolean {
+    const operation = name.slice(0, MAX_OPERATION_LENGTH);
     const before = this.#tries.get(operation) ?? { rounds: 0, login: Number.NaN };
     // Logins in between that were for something else begin a new row.
     const rounds =

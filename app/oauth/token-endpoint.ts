@@ -1,5 +1,6 @@
 import type { ClientAuth } from 'openid-client';
 import { isLoopbackHost } from '../address.ts';
+import { MAX_LIFETIME_SECONDS } from '../limits.ts';
 import { formEncoded, withoutSecrets } from './errors.ts';
 import { type HttpAnswer, HttpFailure, type HttpRequest, jsonOrUndefined } from './http.ts';
 import type { AuthorizationServerMetadata, Client } from './metadata.ts';
@@ -47,9 +48,6 @@ export interface TokenEndpoint {
   resource: string | undefined;
   request: HttpRequest;
 }
-
-/** Longest lifetime that is believed, in seconds: a year. Longer ones are as good as none. */
-const MAX_LIFETIME_SECONDS = 31_536_000;
 
 /** Errors of RFC 6749 §5.2 that describe the moment, not the grant. */
 const PASSING_ERRORS = new Set([

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { MAX_NAMED_BYTES } from '../limits.ts';
 import type { RequestBody } from './held-body.ts';
 import { type RefusalCode, readMethodName } from './refusals.ts';
 
@@ -16,9 +17,6 @@ export interface BrokerCall {
   readonly refusal: RefusalCode | undefined;
   readonly durationMs: number;
 }
-
-/** Larger bodies are not read for the sake of a name. */
-const MAX_NAMED_BYTES = 64 * 1024;
 
 /** What is remembered of a call for as long as it runs, when somebody wants to be told of it. */
 export class CallRecord {

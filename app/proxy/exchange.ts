@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { MAX_DISCARDED_BYTES, MAX_DISCARDING_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { type BearerChallenge, bearerChallenge } from '../oauth/challenge.ts';
 import { downwardHeaders, valuesOf } from './headers.ts';
@@ -9,7 +10,7 @@ import type { UpstreamPaths } from './target.ts';
 /** What became of sending a call once. */
 export type ExchangeOutcome =
   /** The upstream's answer went to the client, whole or until one of the two hung up. */
-  | { readonly kind: 'answered'; readonly status: number }
+  | { readonly kind: 'answered' }
   /** The upstream wants a login (401) or more scope (403); nothing has gone to the client. */
   | { readonly kind: 'refused'; readonly status: 401; readonly challenge: BearerChallenge | undefined }
   | { readonly kind: 'refused'; readonly status: 403; readonly challenge: BearerChallenge }
@@ -23,15 +24,11 @@ interface ExchangeParts {
   options: Dispatcher.DispatchOptions;
   paths: UpstreamPaths;
   log: Logger;
-  /** Told when an answer has begun to go to the client: the call will not be sent again. */
-  onAnswer: () => void;
+  /** Told, with its status, when an answer has begun to go to the client: the call will not be sent again. */
+  onAnswer: (status: number) => void;
 }
 
-/** A refusal's body is thrown away; one that is longer, or takes longer (in milliseconds), ends the connection instead. */
-const MAX_DISCARDED_BYTES = 64 * 1024;
-const MAX_DISCARDING_MS = 5_000;
-
-/** undici's complaint about a length without a body, which a 304 may have (RFC 9110 §8.6). */
+/** undici's complaint about a length without a body, which a 304 may have, and some servers give a 204 (RFC 9110 §8.6). */
 const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 
 /** Sends a call to the upstream once and streams the answer back, each side waiting for the other. */
@@ -89,11 +86,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       reasonPhrase(statusMessage),
       downwardHeaders(raw, {
         localLocation: (location) => paths.toLocal(location, this.#path),
-        bodyMayChange: this.#rewriter !== undefined,
+        bodyMayChange: this.#rewriter !== undefined || status === 204,
       }),
     );
     response.on('drain', this.#onDrain);
-    onAnswer();
+    onAnswer(status);
     // A head that arrives without a body goes on without one; else both leave in one packet.
     process.nextTick(this.#sendHead);
   }
@@ -117,7 +114,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     const { response } = this.#parts;
     for (const part of this.#rewriter?.flush() ?? []) response.write(part);
     response.end();
-    this.#end({ kind: 'answered', status: this.#status });
+    this.#end({ kind: 'answered' });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -126,12 +123,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       return;
     }
     const { response } = this.#parts;
-    if (this.#status === 304 && (error as NodeJS.ErrnoException).code === LENGTH_MISMATCH) {
+    const isWithoutBody = this.#status === 304 || this.#status === 204;
+    if (isWithoutBody && (error as NodeJS.ErrnoException).code === LENGTH_MISMATCH) {
       this.onResponseEnd();
     } else if (response.headersSent) {
       // The client must not take a part for the whole: its connection ends without the end of the message.
       response.destroy();
-      this.#end({ kind: 'answered', status: this.#status });
+      this.#end({ kind: 'answered' });
     } else {
       this.#end({ kind: 'failed', error });
     }

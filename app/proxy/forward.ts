@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { wasReused } from '../connection-reuse.ts';
+import { CLOSING_RACE_MS, MAX_REPLAYS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { BearerChallenge } from '../oauth/challenge.ts';
 import { type AccessToken, RefreshUnavailable, type TokenSource } from '../oauth/session.ts';
 import type { CallRecord } from './call-record.ts';
 import { type ExchangeOutcome, exchange } from './exchange.ts';
 import { upwardHeaders } from './headers.ts';
-import { ClientGone, holdBody, type RequestBody, sendable } from './held-body.ts';
+import { ClientGone, type HeldBytes, holdBody, type RequestBody, sendable } from './held-body.ts';
 import { type JsonRpcCall, type Refusal, readJsonRpc, readOperation, refuseCall } from './refusals.ts';
 import type { UpstreamPaths } from './target.ts';
 
@@ -25,6 +26,8 @@ export interface ForwardParts {
   session: TokenSource;
   paths: UpstreamPaths;
   counters: CallCounters;
+  /** Counts the bodies that are held. */
+  held: HeldBytes;
   log: Logger;
   /** Host of the upstream, for messages. */
   upstreamHost: string;
@@ -37,17 +40,14 @@ export interface ForwardParts {
   waitForLogin: () => Promise<boolean>;
 }
 
-/** A request and the close of its connection have passed each other on the way at the latest after so many milliseconds. */
-const CLOSING_RACE_MS = 1_000;
-
 /** Codes of answers that came and could not be read. */
-const NOT_HTTP = /^(?:HPE_|HTTPParserError|UND_ERR_RES_|UND_ERR_HEADERS_OVERFLOW)/;
+const NOT_HTTP = /^(?:HPE_|HTTPParserError|ERR_ASSERTION|UND_ERR_RES_|UND_ERR_HEADERS_OVERFLOW)/;
 
 /** Repeating one of these has the effect of sending it once (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
- * Forwards one call: body, token, upstream, answer. A 401 has the token renewed and the call sent once more; what cannot
+ * Forwards one call: body, token, upstream, answer. A 401 has the token renewed and the call sent again; what cannot
  * be forwarded is refused in the form the caller understands.
  * @param upstreamPath path and query at the upstream
  * @param record told what is known of the call, when somebody wants to know
@@ -62,7 +62,9 @@ export async function forward(
   parts.counters.calls++;
   try {
     // The body is the call's alone, which lets go of it as soon as there is an answer.
-    await new Call(request, response, upstreamPath, await receive(request, record), parts).run(record);
+    await new Call(request, response, upstreamPath, await receive(request, parts.held, record), parts).run(
+      record,
+    );
   } catch (error) {
     if (!(error instanceof ClientGone)) throw error;
   } finally {
@@ -71,8 +73,12 @@ export async function forward(
   }
 }
 
-async function receive(request: IncomingMessage, record: CallRecord | undefined): Promise<RequestBody> {
-  const body = await holdBody(request);
+async function receive(
+  request: IncomingMessage,
+  held: HeldBytes,
+  record: CallRecord | undefined,
+): Promise<RequestBody> {
+  const body = await holdBody(request, held);
   record?.received(body);
   return body;
 }
@@ -105,6 +111,14 @@ class Call {
 
   /** Runs the call to its end. */
   async run(record: CallRecord | undefined): Promise<void> {
+    try {
+      await this.#run(record);
+    } finally {
+      this.#letGoOfBody();
+    }
+  }
+
+  async #run(record: CallRecord | undefined): Promise<void> {
     const refusal = await this.#forwarded();
     if (!refusal || this.#response.destroyed) return;
     this.#parts.counters.refused++;
@@ -135,24 +149,21 @@ class Call {
     const { session, counters } = this.#parts;
     const pending = session.token();
     let token = pending instanceof Promise ? await pending : pending;
-    let replayed = false;
+    let replays = 0;
     let waited = false;
     for (;;) {
       if (this.#response.destroyed) return undefined;
       const outcome = await this.#send(token);
-      if (outcome.kind === 'answered') {
-        if (token !== undefined || outcome.status < 400) session.accepted(token);
-        return undefined;
-      }
+      if (outcome.kind === 'answered') return undefined;
       if (outcome.kind === 'failed') return this.#failure(outcome.error);
       if (outcome.status === 403) {
         return this.#insufficientScope(outcome.challenge);
       }
       const renewed: AccessToken | undefined = await session.renew(token);
-      if (renewed && !replayed) {
+      if (renewed && replays < MAX_REPLAYS) {
         if (this.#body.kind === 'streamed') return this.#tokenRenewed();
         counters.replayed++;
-        replayed = true;
+        replays++;
         token = renewed;
         continue;
       }
@@ -160,7 +171,7 @@ class Call {
       this.#parts.onLoginNeeded();
       if (waited || !this.#mayWait() || !(await this.#parts.waitForLogin())) return this.#notAuthenticated();
       waited = true;
-      replayed = false;
+      replays = 0;
       token = await session.token();
     }
   }
@@ -175,7 +186,7 @@ class Call {
   }
 
   async #sendOnce(token: AccessToken | undefined): Promise<ExchangeOutcome> {
-    const { dispatcher, paths, apiKeyInUse, log } = this.#parts;
+    const { dispatcher, session, paths, apiKeyInUse, log } = this.#parts;
     const { body, length } = this.#outgoingBody();
     const outcome = await exchange({
       request: this.#request,
@@ -195,12 +206,18 @@ class Call {
         }),
         body,
       },
-      onAnswer: () => {
-        this.#body = { kind: 'none' };
+      onAnswer: (status) => {
+        this.#letGoOfBody();
+        if (token !== undefined || status < 400) session.accepted(token);
       },
     });
     if (body instanceof Readable) body.destroy();
     return outcome;
+  }
+
+  #letGoOfBody(): void {
+    if (this.#body.kind === 'held') this.#parts.held.letGo(this.#body.bytes.length);
+    this.#body = { kind: 'none' };
   }
 
   #outgoingBody(): { body: Buffer | Readable | null; length?: string | undefined } {

@@ -1,11 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { addressClass } from '../address.ts';
+import { MAX_HEADER_FIELDS, MAX_TARGET_BYTES } from '../limits.ts';
 import type { Settings } from '../settings.ts';
 import type { Refusal } from './refusals.ts';
-
-/** Longest request target, in bytes. */
-export const MAX_TARGET_BYTES = 16 * 1024;
 
 type GuardSettings = Pick<Settings, 'bind' | 'proxyApiKey' | 'allowedHosts' | 'allowedOrigins'>;
 
@@ -15,6 +13,11 @@ export interface Guard {
   judge(request: IncomingMessage): Refusal | undefined;
   /** Whether a browser sends this on behalf of another site; for requests that change the login. */
   judgeSite(request: IncomingMessage): Refusal | undefined;
+  /**
+   * The same for a request that will be proxied. Browsers name the origin of what a script sends, and it was judged; they
+   * leave it out where a page of another site has a link, a frame or an image here, which would be asked for with the token.
+   */
+  judgeCaller(request: IncomingMessage): Refusal | undefined;
   /** The API key of a request that will be proxied. */
   judgeKey(request: IncomingMessage): Refusal | undefined;
   /** The API key of any other request: asked for from peers that are not on this machine. */
@@ -24,6 +27,17 @@ export interface Guard {
 }
 
 const REFUSALS = {
+  version: {
+    code: 'bad_request',
+    status: 400,
+    message: 'Only HTTP/1.1 and HTTP/1.0 are spoken here; send the request as HTTP/1.1.',
+  },
+  framing: {
+    code: 'bad_request',
+    status: 400,
+    message:
+      'Where the request body ends, or how it is coded, cannot be passed on; send it with Content-Length, or by HTTP/1.1 as chunked alone.',
+  },
   badTarget: {
     code: 'bad_request',
     status: 400,
@@ -37,7 +51,12 @@ const REFUSALS = {
   longTarget: {
     code: 'too_large',
     status: 431,
-    message: 'The request target is longer than 16 KiB; shorten the URL.',
+    message: `The request target is longer than ${MAX_TARGET_BYTES / 1024} KiB; shorten the URL.`,
+  },
+  manyFields: {
+    code: 'too_large',
+    status: 431,
+    message: `The request has more than ${MAX_HEADER_FIELDS} header fields; send fewer.`,
   },
   host: {
     code: 'forbidden_host',
@@ -54,6 +73,12 @@ const REFUSALS = {
     code: 'cross_site',
     status: 403,
     message: 'Another web site may not log you in or out; open the address in a browser tab of its own.',
+  },
+  call: {
+    code: 'cross_site',
+    status: 403,
+    message:
+      'Another web site may not have the MCP server called by a link, a frame or an image; call it by a script of an origin that ALLOWED_ORIGINS names.',
   },
   key: {
     code: 'invalid_api_key',
@@ -74,21 +99,24 @@ export function createGuard(settings: GuardSettings, port: number): Guard {
   const judgeKey = keyJudge(settings.proxyApiKey);
   return {
     judge: (request) => {
+      // Node's parser takes any digits for a version.
+      if (request.httpVersion !== '1.1' && request.httpVersion !== '1.0') return REFUSALS.version;
+      if (isMisframed(request)) return REFUSALS.framing;
       // RFC 9110 §9.3.8: a TRACE must not carry credentials, as they come back in the answer.
       if (request.method === 'TRACE') return REFUSALS.trace;
       const target = request.url ?? '';
       if (target.length > MAX_TARGET_BYTES) return REFUSALS.longTarget;
       if (!target.startsWith('/')) return REFUSALS.badTarget;
+      if (request.rawHeaders.length > 2 * MAX_HEADER_FIELDS) return REFUSALS.manyFields;
       const { host, origin } = request.headers;
       if (host === undefined || !hosts.has(host.toLowerCase()) || repeats(request.rawHeaders, 'host'))
         return REFUSALS.host;
       if (origin !== undefined && !ownOrigins.has(origin) && !origins.has(origin)) return REFUSALS.origin;
       return undefined;
     },
-    judgeSite: ({ headers }) => {
-      const site = headers['sec-fetch-site'];
-      return site === undefined || site === 'none' || site === 'same-origin' ? undefined : REFUSALS.site;
-    },
+    judgeSite: (request) => (isOfAnotherSite(request) ? REFUSALS.site : undefined),
+    judgeCaller: (request) =>
+      request.headers.origin === undefined && isOfAnotherSite(request) ? REFUSALS.call : undefined,
     judgeKey,
     judgeKeyOfPeer: (request) =>
       addressClass(request.socket.remoteAddress ?? '0.0.0.0') === 'loopback' ? undefined : judgeKey(request),
@@ -109,6 +137,21 @@ export function createGuard(settings: GuardSettings, port: number): Guard {
       return answer;
     },
   };
+}
+
+/**
+ * RFC 9112 §6.1: a transfer coding other than chunked would be lost on the way, and HTTP/1.0 knows none at all; an empty
+ * field is read in one way here and in another one elsewhere.
+ */
+function isMisframed({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding'];
+  return coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0');
+}
+
+/** Fetch Metadata; absent from what is no browser. */
+function isOfAnotherSite({ headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site'];
+  return site !== undefined && site !== 'none' && site !== 'same-origin';
 }
 
 /** Exact names only: a name that resolves to this machine is how DNS rebinding gets in. */

@@ -23,6 +23,9 @@ const NOT_DOWNWARDS = new Set([
   ...HOP_BY_HOP,
   'alt-svc',
   'clear-site-data',
+  'nel',
+  'report-to',
+  'service-worker-allowed',
   'set-cookie',
   'strict-transport-security',
 ]);
@@ -58,7 +61,7 @@ export function upwardHeaders(raw: readonly string[], options: UpwardHeaders): s
 export interface DownwardHeaders {
   /** Maps a `Location` below the upstream's base path to the local one; `undefined` leaves it as it is. */
   readonly localLocation: (location: string) => string | undefined;
-  /** Whether the body's length may change on its way. */
+  /** Whether the body's length may change on its way, or must not be told. */
   readonly bodyMayChange: boolean;
 }
 

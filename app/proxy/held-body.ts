@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-
-/** Request bodies up to this many bytes are held, so that a call can be sent again. */
-export const MAX_HELD_BYTES = 4 * 1024 * 1024;
+import { MAX_BUFFERED_BYTES, MAX_HELD_BYTES, MAX_HELD_TOTAL_BYTES } from '../limits.ts';
 
 /**
  * A request's body: `held` whole, so that it can be sent more than once, or `streamed`, of which the start is in memory
@@ -13,31 +11,57 @@ export type RequestBody =
   | { readonly kind: 'held'; readonly bytes: Buffer }
   | { readonly kind: 'streamed'; readonly stream: () => Readable; readonly length: string | undefined };
 
-/** Larger held bodies are sent as a stream: the HTTP client keeps a buffer for as long as the answer streams. */
-const MAX_BUFFERED_BYTES = 64 * 1024;
-
 /** The client hung up before its request was complete. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone';
 }
 
+/** How much the held bodies of a broker take together. The small ones of everyday calls do not count. */
+export class HeldBytes {
+  readonly #limit: number;
+  #total = 0;
+
+  constructor(limit = MAX_HELD_TOTAL_BYTES) {
+    this.#limit = limit;
+  }
+
+  /** @returns whether there is room for a body to grow from one size to another; if so, it is counted */
+  grow(from: number, to: number): boolean {
+    const more = counted(to) - counted(from);
+    if (this.#total + more > this.#limit) return false;
+    this.#total += more;
+    return true;
+  }
+
+  /** A body of so many bytes is held no more. */
+  letGo(size: number): void {
+    this.#total -= counted(size);
+  }
+}
+
+function counted(size: number): number {
+  return Math.max(0, size - MAX_BUFFERED_BYTES);
+}
+
 /**
- * Reads a request's body up to {@link MAX_HELD_BYTES}; a longer one is left to be streamed.
+ * Reads a request's body up to {@link MAX_HELD_BYTES}; a longer one, or one for
+ * which there is no room, is left to be streamed.
+ * @param held counts a body that is held; to be told when it is let go of
  * @throws {ClientGone}
  */
-export async function holdBody(request: IncomingMessage): Promise<RequestBody> {
+export async function holdBody(request: IncomingMessage, held: HeldBytes): Promise<RequestBody> {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   if (request.destroyed) throw new ClientGone();
   if (encoding === undefined && (length === undefined || length === '0')) return { kind: 'none' };
   if (Number(length) > MAX_HELD_BYTES) return { kind: 'streamed', stream: () => restOf([], request), length };
   const chunks: Buffer[] = [];
-  const complete = await collect(request, chunks);
+  const complete = await collect(request, chunks, held);
   if (complete) return { kind: 'held', bytes: Buffer.concat(chunks) };
   return { kind: 'streamed', stream: () => restOf(chunks, request), length };
 }
 
 /** Fills `chunks` until the body ends (`true`) or is longer than what is held (`false`, and the request is paused). */
-function collect(request: IncomingMessage, chunks: Buffer[]): Promise<boolean> {
+function collect(request: IncomingMessage, chunks: Buffer[], held: HeldBytes): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let size = 0;
     const settle = (finish: () => void) => {
@@ -46,14 +70,20 @@ function collect(request: IncomingMessage, chunks: Buffer[]): Promise<boolean> {
     };
     const onData = (chunk: Buffer) => {
       chunks.push(chunk);
-      size += chunk.length;
-      if (size > MAX_HELD_BYTES) {
+      const isHeld = size + chunk.length <= MAX_HELD_BYTES && held.grow(size, size + chunk.length);
+      if (isHeld) {
+        size += chunk.length;
+      } else {
+        held.letGo(size);
         request.pause();
         settle(() => resolve(false));
       }
     };
     const onEnd = () => settle(() => resolve(true));
-    const onClose = () => settle(() => reject(new ClientGone()));
+    const onClose = () => {
+      held.letGo(size);
+      settle(() => reject(new ClientGone()));
+    };
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });
 }

@@ -1,9 +1,8 @@
+import { MAX_ENDPOINT_EVENT_BYTES } from '../limits.ts';
+
 const CR = 0x0d;
 const LF = 0x0a;
 const BOM = '\u{feff}';
-
-/** How many bytes of the first event are held at most; a larger event passes unchanged. */
-export const MAX_ENDPOINT_EVENT_BYTES = 64 * 1024;
 
 /** The upstream announced an endpoint that must not be reached with its token. The message names no address. */
 export class LegacyEndpointError extends Error {
@@ -156,9 +155,13 @@ export class EndpointRewriter {
       throw new LegacyEndpointError();
     }
     const [first] = data;
+    const last = this.#held.at(-1);
     this.#held = this.#held
       .filter((line) => line.field !== 'data' || line === first)
       .map((line) => (line === first ? withValue(line, uri) : line));
+    // A blank line follows: behind a CR that it did not follow before, its LF would be no line of its own any more.
+    const kept = this.#held.at(-1);
+    if (kept && last) kept.end = last.end;
   }
 
   /** A line end split between its two bytes: the LF belongs to the line before. */

@@ -1,18 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import {
+  HEAD_CHECK_MS,
+  HEAD_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  MAX_HEAD_BYTES,
+  TOO_MANY_NOTE_MS,
+  TOO_MANY_RETRY_SECONDS,
+} from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import { methodName } from './call-record.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { type Refusal, refusalBody, refuse } from './refusals.ts';
 import { parseTarget, type Target } from './target.ts';
-
-/** Largest request head, in bytes. */
-const MAX_HEAD_BYTES = 64 * 1024;
-/** A request head has this long to arrive, in milliseconds. */
-const HEAD_TIMEOUT_MS = 60_000;
-/** A client's idle connection is kept for so long, in milliseconds. */
-const KEEP_ALIVE_MS = 60_000;
 
 /** Answers one request that the guard has let in. */
 export type Handler = (
@@ -35,6 +37,15 @@ export interface ListenerOptions {
   log: Logger;
   /** Finds the route of a request; there always is one, because what is not local is proxied. */
   route: (request: IncomingMessage, target: Target) => Route;
+  /** Other limits than those of limits.ts. */
+  limits?: Partial<ListenerLimits>;
+}
+
+/** What a listener takes on, and for how long. */
+export interface ListenerLimits extends ConnectionLimits {
+  readonly headTimeoutMs: number;
+  /** How often heads are looked at for their time. */
+  readonly headCheckMs: number;
 }
 
 /** A local HTTP server with the guard at its door. */
@@ -49,34 +60,62 @@ export interface Listener {
  * Opens the local HTTP server.
  * @throws the system error, e.g. `EADDRINUSE`, when the port cannot be had
  */
-export async function listen({ settings, log, route }: ListenerOptions): Promise<Listener> {
+export async function listen({ settings, log, route, limits = {} }: ListenerOptions): Promise<Listener> {
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // A body may take as long as it takes; without a limit of its own the head could, too.
     requestTimeout: 0,
-    headersTimeout: HEAD_TIMEOUT_MS,
+    headersTimeout: limits.headTimeoutMs ?? HEAD_TIMEOUT_MS,
+    connectionsCheckingInterval: limits.headCheckMs ?? HEAD_CHECK_MS,
     // The guard answers a missing Host in our own words.
     requireHostHeader: false,
   });
-  const connections = new Connections(server);
+  const connections = new Connections(server, limits);
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
     answerBrokenRequest(error, socket, connections.isAnswering(socket));
   });
   const port = await bind(server, settings.port, settings.bind);
   const guard = createGuard(settings, port);
+  const onTooMany = seldom(TOO_MANY_NOTE_MS, () =>
+    log.warn('Too many calls or connections: some are refused'),
+  );
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    answer(request, response, { guard, log, route });
+    if (connections.isEnding(request.socket)) return;
+    if (connections.isSurplus(request.socket)) turnAway(request, response, onTooMany);
+    else answer(request, response, { guard, log, route, connections, onTooMany });
   });
   // What is expected beyond `100-continue` is not the upstream's to say: such a request is one like any other.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   return { port, close: (graceMs) => close(server, connections, graceMs) };
 }
 
+interface AnswerParts {
+  guard: Guard;
+  log: Logger;
+  route: ListenerOptions['route'];
+  connections: Connections;
+  onTooMany: () => void;
+}
+
+const TOO_MANY: Refusal = {
+  code: 'too_many',
+  status: 503,
+  message: 'Too many calls are under way here; try again in a moment, or end programs that hold calls open.',
+  retryAfterSeconds: TOO_MANY_RETRY_SECONDS,
+};
+
+/** The refusal waits for the end of the request: a connection that ends while its client still sends loses the answer. */
+function turnAway(request: IncomingMessage, response: ServerResponse, onTooMany: () => void): void {
+  onTooMany();
+  response.setHeader('connection', 'close');
+  request.once('end', () => refuse(response, TOO_MANY)).resume();
+}
+
 function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { guard, log, route }: { guard: Guard; log: Logger; route: ListenerOptions['route'] },
+  { guard, log, route, connections, onTooMany }: AnswerParts,
 ): void {
   const started = performance.now();
   response.once('close', () => {
@@ -89,9 +128,15 @@ function answer(
       complete: response.writableFinished,
     });
   });
+  if (connections.isCrowded(request.socket)) {
+    onTooMany();
+    refuse(response, TOO_MANY);
+    return;
+  }
   const refused = guard.judge(request);
   if (refused) {
     log.warn('Request refused', { code: refused.code, method: request.method });
+    if (refused.code === 'bad_request') connections.endWith(response);
     refuse(response, refused);
     return;
   }
@@ -117,13 +162,21 @@ function answer(
     else refuse(response, refusal);
     return;
   }
+  if (rule === 'key') {
+    if (!connections.admitCall(response)) {
+      onTooMany();
+      refuse(response, TOO_MANY);
+      return;
+    }
+    if (isForShowing(request)) addHeaders(response, { 'content-security-policy': 'sandbox' });
+  }
   run(handle, request, response, target, log);
 }
 
 function judgeRoute(guard: Guard, rule: Route['rule'], request: IncomingMessage): Refusal | undefined {
   switch (rule) {
     case 'key':
-      return guard.judgeKey(request);
+      return guard.judgeCaller(request) ?? guard.judgeKey(request);
     case 'site':
       return guard.judgeSite(request) ?? guard.judgeKeyOfPeer(request);
     case 'peer':
@@ -138,6 +191,25 @@ function followsLink({ method, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
   );
+}
+
+/**
+ * Whether a browser asks for something to show or to run, and not for a script that reads it. What the upstream says must
+ * not run as a page of ours, which may log in and out and call the upstream with the token (Fetch Metadata, CSP3 §6.3.2).
+ */
+function isForShowing({ headers }: IncomingMessage): boolean {
+  const destination = headers['sec-fetch-dest'];
+  return destination === undefined ? /\btext\/html\b/i.test(headers.accept ?? '') : destination !== 'empty';
+}
+
+/** Lets a function be called at most once within so many milliseconds; further calls are left out. */
+function seldom(withinMs: number, call: () => void): () => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - last < withinMs) return;
+    last = performance.now();
+    call();
+  };
 }
 
 async function run(
@@ -191,7 +263,7 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, i
       ? {
           code: 'too_large',
           status: 431,
-          message: 'The request headers are longer than 64 KiB; send fewer or shorter ones.',
+          message: `The request headers are longer than ${MAX_HEAD_BYTES / 1024} KiB; send fewer or shorter ones.`,
         }
       : {
           code: 'bad_request',
@@ -213,67 +285,6 @@ function bind(server: Server, port: number, host: string): Promise<number> {
       resolve((server.address() as AddressInfo).port);
     });
   });
-}
-
-/**
- * The connections of a server, with the answers under way on each. Node's own `closeIdleConnections` spares connections
- * that have not sent anything yet, and would let an idle client hold the end up.
- */
-class Connections {
-  readonly #answers = new Map<Socket, Set<ServerResponse>>();
-  #closing = false;
-
-  constructor(server: Server) {
-    server.on('connection', (socket: Socket) => {
-      this.#answers.set(socket, new Set());
-      socket.once('close', () => this.#ended(socket));
-    });
-    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      this.#answers.get(socket)?.add(response);
-      response.once('close', () => this.#answered(socket, response));
-    });
-  }
-
-  /** Whether part of an answer was sent already. */
-  isAnswering(socket: Socket): boolean {
-    return [...(this.#answers.get(socket) ?? [])].some((response) => response.headersSent);
-  }
-
-  /** Ends what is idle now, and the rest as soon as its requests are answered. */
-  closeWhenIdle(): void {
-    this.#closing = true;
-    for (const [socket, answers] of this.#answers)
-      if ([...answers].every(({ req }) => listensOnly(req))) socket.destroy();
-  }
-
-  #answered(socket: Socket, response: ServerResponse): void {
-    const answers = this.#answers.get(socket);
-    answers?.delete(response);
-    // The end of the answer is still on its way to the client.
-    if (this.#closing && answers?.size === 0) socket.destroySoon();
-  }
-
-  /** An answer that waits behind another one on its connection is not told by Node that the connection has ended. */
-  #ended(socket: Socket): void {
-    const answers = this.#answers.get(socket) ?? [];
-    this.#answers.delete(socket);
-    for (const response of answers) {
-      if (response.socket !== null) continue;
-      response.destroy();
-      response.emit('close');
-    }
-  }
-}
-
-/**
- * Whether a request opens the stream of a session on which its server may say something, and which has no end: answers
- * are sent there only when a stream is resumed (MCP 2025-11-25, Transports, "Listening for Messages from the Server").
- * The stream of HTTP+SSE, which does carry answers, is asked for without a session.
- */
-function listensOnly({ method, headers }: IncomingMessage): boolean {
-  return (
-    method === 'GET' && headers['mcp-session-id'] !== undefined && headers['last-event-id'] === undefined
-  );
 }
 
 function close(server: Server, connections: Connections, graceMs: number): Promise<void> {

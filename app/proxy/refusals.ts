@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { MAX_BATCH_REQUESTS } from '../limits.ts';
 
 /** Every code a refusal may carry; see the table of refusals in the README. */
 export type RefusalCode =
@@ -14,6 +15,7 @@ export type RefusalCode =
   | 'token_renewed'
   | 'bad_request'
   | 'too_large'
+  | 'too_many'
   | 'internal_error';
 
 /** A call that is not, or not successfully, forwarded. The message is one sentence that says what to do. */
@@ -41,7 +43,7 @@ const JSON_RPC_ERROR = -32001;
 /**
  * Reads a request body as JSON-RPC. Called for refusals and for calls that wait for a login only: what is forwarded is
  * never parsed on its way.
- * @returns `undefined` when it is not JSON-RPC
+ * @returns `undefined` when it is not JSON-RPC, or too long a batch to answer each of its requests
  */
 export function readJsonRpc(body: Buffer): JsonRpcCall | undefined {
   const json = parse(body);
@@ -54,6 +56,7 @@ export function readJsonRpc(body: Buffer): JsonRpcCall | undefined {
   if (messages.length === 0 || messages.includes(undefined)) return undefined;
   const requests = messages.flatMap((message) => message?.request ?? []);
   if (requests.length === 0) return { kind: 'one-way' };
+  if (requests.length > MAX_BATCH_REQUESTS) return undefined;
   return { kind: 'batch', ids: requests.map(({ id }) => id), methods: requests.map(({ method }) => method) };
 }
 

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { MAX_ANNOUNCED_ENDPOINTS } from '../limits.ts';
 import type { Refusal } from './refusals.ts';
 
 /** Where a request wants to go: `path` for routing, with harmless escapes resolved; `raw` and `query` as they were sent. */
@@ -11,8 +12,6 @@ export interface Target {
 
 /** Reached by clients of the 2024-11-05 transport when their upstream's message endpoint is not below its base path. */
 const LEGACY_PREFIX = '/mcp/.legacy-sse/';
-/** Announced message endpoints that are remembered; the oldest goes first. */
-const MAX_ANNOUNCED = 1_000;
 const SAFE_TARGET = /^[A-Za-z0-9/_-]*$/;
 
 const UNSAFE: Refusal = {
@@ -46,13 +45,18 @@ function isSafePath(raw: string): boolean {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
     if (reading.startsWith('//') || /[\\\x00-\x1f\x7f]/.test(reading)) return false;
     // `;` begins parameters of a segment for some servers: `..;x` is `..` there.
-    if (reading.split('/').some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))) return false;
+    if (plainForm(reading).some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))) return false;
     if (/%(?:2f|5c)/i.test(reading)) return false;
     const next = decodeOnce(reading);
     if (next === reading) return true;
     reading = next;
   }
   return false;
+}
+
+/** The segments of a path, with dots and slashes of other scripts as the plain ones that some servers take them for. */
+function plainForm(path: string): string[] {
+  return Buffer.from(path, 'latin1').toString().normalize('NFKC').split(/[/\\]/);
 }
 
 function decodeOnce(text: string): string {
@@ -107,7 +111,7 @@ export class UpstreamPaths {
     this.#announced.delete(path);
     this.#announced.add(path);
     const oldest = this.#announced.keys().next();
-    if (this.#announced.size > MAX_ANNOUNCED && !oldest.done) this.#announced.delete(oldest.value);
+    if (this.#announced.size > MAX_ANNOUNCED_ENDPOINTS && !oldest.done) this.#announced.delete(oldest.value);
     return LEGACY_PREFIX + Buffer.from(path, 'latin1').toString('base64url') + endpoint.search;
   }
 

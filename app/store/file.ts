@@ -1,5 +1,5 @@
-import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, unlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { fileError, systemCode } from './file-errors.ts';
 import { keyFileKeys, passphraseKeys } from './file-keys.ts';
 import { accountHash } from './item-name.ts';
@@ -36,6 +36,15 @@ export function createFileStore(options: FileStoreOptions): SecretStore {
         throw fileError(path, error, 'set STATE_DIR to another folder');
       }),
     );
+  }
+
+  /** What a process that died in the middle of a write has left of this item: it holds a token like the item itself. */
+  async function draftsOf(path: string): Promise<string[]> {
+    const names = await readdir(folder).catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw error;
+    });
+    return names.filter((name) => name.startsWith(`${basename(path)}.`)).map((name) => join(folder, name));
   }
 
   function whyUnreadable(path: string, item: SealedItem): SecretStoreError {
@@ -82,16 +91,23 @@ export function createFileStore(options: FileStoreOptions): SecretStore {
     delete(account) {
       const path = itemFile(account);
       return run(path, async () => {
-        try {
-          await unlink(path);
-        } catch (error) {
-          if (systemCode(error) === 'ENOENT') return;
-          throw error;
-        }
-        await syncFolder(folder);
+        const drafts = await draftsOf(path);
+        const removed = await Promise.all([path, ...drafts].map(unlinkIfThere));
+        if (removed.includes(true)) await syncFolder(folder);
       });
     },
   };
+}
+
+/** @returns whether there was such a file */
+async function unlinkIfThere(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 function corrupt(path: string, fault: string, cure: string): SecretStoreError {

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
@@ -80,6 +80,7 @@ async function acquire({
 }: Acquisition): Promise<() => Promise<void>> {
   await unlessAborted(before, giveUp);
   await mkdir(lockFolder, { recursive: true, mode: 0o700 });
+  const removeIfDead = watchFutureLock(`${file}.lock`);
   for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 1.5, LONGEST_RETRY_MS)) {
     try {
       return await lockfile.lock(file, {
@@ -92,9 +93,36 @@ async function acquire({
     } catch (error) {
       if (systemCode(error) !== 'ELOCKED') throw error;
     }
+    await removeIfDead();
     // Waiters that woke together would collide for ever without the random part.
     await delay(pause * (0.5 + Math.random()), undefined, { signal: giveUp });
   }
+}
+
+/**
+ * A lock bears the time of its holder's last sign of life. When a process died and the clock was set back since, that lies
+ * in the future, and its lock would not be stale for as long. So such a lock is watched by a clock that nobody sets.
+ * @param path what the holder keeps touching
+ * @returns looks once; removes the lock when its time has stood still for as long as a holder may be silent
+ */
+function watchFutureLock(path: string): () => Promise<void> {
+  let seen: number | undefined;
+  let since = 0;
+  return async () => {
+    const touched = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+    if (touched === undefined || touched <= Date.now()) {
+      seen = undefined;
+    } else if (touched !== seen) {
+      seen = touched;
+      since = performance.now();
+    } else if (performance.now() - since >= STALE_MS) {
+      // Another process may have been first: what is not there, or not empty, is not ours to remove.
+      await rmdir(path).catch(() => undefined);
+    }
+  };
 }
 
 function busy(cause: unknown): SecretStoreError {

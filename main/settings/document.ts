@@ -52,6 +52,9 @@ const DOCUMENT = v.object({
   servers: v.optional(v.array(v.unknown()), () => []),
 });
 
+/** Far beyond what anybody writes: JSON of any depth can be read, and cannot be written again. */
+const MAX_DEPTH = 100;
+
 const SHAPE_FAULTS: Readonly<Record<string, string>> = {
   version: 'its "version" is not a whole number above 0',
   servers: 'its "servers" is not a list',
@@ -69,6 +72,7 @@ export function parseDocument(text: string): { document: SettingsDocument } | { 
     return { fault: `it is not valid JSON${placeOf(error, text)}` };
   }
   if (!isMembers(json)) return { fault: 'it is not a JSON object' };
+  if (isDeeperThan(MAX_DEPTH, json)) return { fault: 'it is nested too deeply' };
   const parsed = v.safeParse(DOCUMENT, json);
   if (!parsed.success) {
     const member = String(parsed.issues[0].path?.[0]?.key);
@@ -138,6 +142,11 @@ function settingNames(): ReadonlyArray<keyof AppSettings> {
 function faultOf(name: keyof AppSettings, value: unknown): string | undefined {
   const result = v.safeParse(APP_SETTINGS[name], value);
   return result.success ? undefined : `${name} ${result.issues[0].message}.`;
+}
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeperThan(levels - 1, member));
 }
 
 function isMembers(value: unknown): value is Members {

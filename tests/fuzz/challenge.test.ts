@@ -1,11 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  bearerChallenge,
-  type Challenge,
-  MAX_CHALLENGE_LENGTH,
-  parseChallenges,
-} from '../../app/oauth/challenge.ts';
+import { MAX_CHALLENGE_LENGTH } from '../../app/limits.ts';
+import { bearerChallenge, type Challenge, parseChallenges } from '../../app/oauth/challenge.ts';
 import { runs } from '../support/fuzz.ts';
 
 const TCHAR = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

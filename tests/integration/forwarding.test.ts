@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Broker } from '../../app/broker.ts';
-import { MAX_HELD_BYTES } from '../../app/proxy/held-body.ts';
+import { MAX_HELD_BYTES } from '../../app/limits.ts';
 import { givenBroker, givenUpstream, logIn, rpc } from '../support/broker.ts';
 import {
   givenRawUpstream,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { Broker } from '../../app/broker.ts';
-import { MAX_HELD_BYTES } from '../../app/proxy/held-body.ts';
+import { MAX_HELD_BYTES } from '../../app/limits.ts';
 import { givenBroker, givenUpstream, logIn, rpc } from '../support/broker.ts';
 import {
   givenRawUpstream,

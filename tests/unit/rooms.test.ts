@@ -69,6 +69,7 @@ const RULES: readonly Rule[] = [
       'app/store/lock.ts',
       'app/log.ts',
       'app/address.ts',
+      'app/limits.ts',
       'app/settings.ts',
     ],
     why: 'the login knows the store through its interface, and nothing of the proxy',

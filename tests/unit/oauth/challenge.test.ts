@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bearerChallenge, MAX_CHALLENGE_LENGTH, parseChallenges } from '../../../app/oauth/challenge.ts';
+import { MAX_CHALLENGE_LENGTH } from '../../../app/limits.ts';
+import { bearerChallenge, parseChallenges } from '../../../app/oauth/challenge.ts';
 
 /** Challenges as plain objects: `[scheme, parameters]`, or `[scheme, parameters, token68]`. */
 const parse = (...values: string[]) =>

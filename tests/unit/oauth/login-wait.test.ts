@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MAX_WAITING_CALLS } from '../../../app/limits.ts';
 import { LoginWait } from '../../../app/oauth/login-wait.ts';
 
 beforeEach(() => {
@@ -25,6 +26,17 @@ describe('LoginWait', () => {
     wait.ended(true);
     expect(await waiting).toEqual([true, true, true]);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('has so many calls wait at most: a further one is refused at once, and there is room again after them', async () => {
+    const wait = new LoginWait(20);
+    const waiting = Array.from({ length: MAX_WAITING_CALLS }, () => wait.wait());
+    expect(await wait.wait()).toBe(false);
+    wait.ended(true);
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set([true]));
+    const later = wait.wait();
+    wait.ended(true);
+    expect(await later).toBe(true);
   });
 
   it('shares one deadline', async () => {

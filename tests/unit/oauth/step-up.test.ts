@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_STEP_UPS, StepUps } from '../../../app/oauth/step-up.ts';
+import { MAX_OPERATION_LENGTH, MAX_STEP_UPS } from '../../../app/limits.ts';
+import { StepUps } from '../../../app/oauth/step-up.ts';
 
 const WRITE = 'tools/call write_file';
 
@@ -21,6 +22,13 @@ describe('step-ups', () => {
     for (const login of [1, 2, 3, 4]) stepUps.refused(WRITE, login);
     expect(stepUps.refused(WRITE, 4)).toBe(false);
     expect(stepUps.refused('tools/call read_file', 4)).toBe(true);
+  });
+
+  it('tell operations apart by the beginning of their names, however long a client makes them', () => {
+    const stepUps = new StepUps();
+    const long = 'x'.repeat(MAX_OPERATION_LENGTH);
+    for (const login of [1, 2, 3]) stepUps.refused(`${long}${login}`, login);
+    expect(stepUps.refused(`${long} again`, 4)).toBe(false);
   });
 
   it('begin anew after a login that helped, and after a logout', () => {

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGuard, MAX_TARGET_BYTES } from '../../../app/proxy/guard.ts';
+import { MAX_TARGET_BYTES } from '../../../app/limits.ts';
+import { createGuard } from '../../../app/proxy/guard.ts';
 
 const PORT = 5177;
 const SETTINGS = { bind: '127.0.0.1', proxyApiKey: undefined, allowedHosts: [], allowedOrigins: [] };

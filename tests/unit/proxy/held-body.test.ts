@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer as bytesOf } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ClientGone, holdBody, MAX_HELD_BYTES, sendable } from '../../../app/proxy/held-body.ts';
+import { MAX_BUFFERED_BYTES, MAX_HELD_BYTES } from '../../../app/limits.ts';
+import { ClientGone, HeldBytes, holdBody, sendable } from '../../../app/proxy/held-body.ts';
 import { Wire } from '../../support/wire.ts';
 
 async function givenRequest(head: string): Promise<{ wire: Wire; request: IncomingMessage }> {
@@ -23,13 +24,13 @@ describe('a request body', () => {
     'is not there: %s',
     async (head) => {
       const { request } = await givenRequest(head);
-      expect(await holdBody(request)).toEqual({ kind: 'none' });
+      expect(await holdBody(request, new HeldBytes())).toEqual({ kind: 'none' });
     },
   );
 
   it('is held, in whatever pieces it comes', async () => {
     const { wire, request } = await givenRequest('POST / HTTP/1.1\r\nTransfer-Encoding: chunked');
-    const held = holdBody(request);
+    const held = holdBody(request, new HeldBytes());
     wire.write('3\r\nab');
     wire.write('\xff\r\n1\r\nd\r\n0\r\n\r\n');
     expect(await held).toEqual({ kind: 'held', bytes: Buffer.from('ab\xffd', 'latin1') });
@@ -37,7 +38,7 @@ describe('a request body', () => {
 
   it('is held up to exactly 4 MiB', async () => {
     const { wire, request } = await post(MAX_HELD_BYTES);
-    const held = holdBody(request);
+    const held = holdBody(request, new HeldBytes());
     wire.write(Buffer.alloc(MAX_HELD_BYTES, 7));
     const body = await held;
     expect(body.kind === 'held' && body.bytes.equals(Buffer.alloc(MAX_HELD_BYTES, 7))).toBe(true);
@@ -45,7 +46,7 @@ describe('a request body', () => {
 
   it('is streamed when its length says that it is longer, before a byte was read', async () => {
     const { wire, request } = await post(MAX_HELD_BYTES + 1);
-    const body = await holdBody(request);
+    const body = await holdBody(request, new HeldBytes());
     expect(body).toMatchObject({ kind: 'streamed', length: String(MAX_HELD_BYTES + 1) });
     const bytes = Buffer.alloc(MAX_HELD_BYTES + 1, 'abc');
     wire.write(bytes);
@@ -58,7 +59,7 @@ describe('a request body', () => {
     wire.write(`${bytes.length.toString(16)}\r\n`);
     wire.write(bytes);
     wire.write('\r\n0\r\n\r\n');
-    const body = await holdBody(request);
+    const body = await holdBody(request, new HeldBytes());
     expect(body).toMatchObject({ kind: 'streamed', length: undefined });
     expect(body.kind === 'streamed' && (await bytesOf(body.stream())).equals(bytes)).toBe(true);
   });
@@ -68,13 +69,53 @@ describe('a request body', () => {
     const aborted = new Promise((resolve) => early.request.once('close', resolve));
     early.wire.socket.resetAndDestroy();
     await aborted;
-    await expect(holdBody(early.request)).rejects.toBeInstanceOf(ClientGone);
+    await expect(holdBody(early.request, new HeldBytes())).rejects.toBeInstanceOf(ClientGone);
 
     const late = await post(10);
-    const held = holdBody(late.request);
+    const held = holdBody(late.request, new HeldBytes());
     late.wire.write('12345');
     late.wire.socket.resetAndDestroy();
     await expect(held).rejects.toBeInstanceOf(ClientGone);
+  });
+});
+
+describe('bodies for which there is no room', () => {
+  const SIZE = 2 * MAX_BUFFERED_BYTES;
+  async function hold(held: HeldBytes, size = SIZE) {
+    const { wire, request } = await post(size);
+    const body = holdBody(request, held);
+    wire.write(Buffer.alloc(size, 'abc'));
+    return body;
+  }
+
+  it('pass as streams, whole, and there is room again when one is let go of', async () => {
+    const held = new HeldBytes(1.5 * MAX_BUFFERED_BYTES);
+    expect(await hold(held)).toMatchObject({ kind: 'held' });
+    const second = await hold(held);
+    expect(second.kind === 'streamed' && (await bytesOf(second.stream()))).toEqual(Buffer.alloc(SIZE, 'abc'));
+    held.letGo(SIZE);
+    expect(await hold(held)).toMatchObject({ kind: 'held' });
+  });
+
+  it('are not those of everyday calls', async () => {
+    const held = new HeldBytes(0);
+    expect(await hold(held, MAX_BUFFERED_BYTES)).toMatchObject({ kind: 'held' });
+    expect(await hold(held, MAX_BUFFERED_BYTES + 1)).toMatchObject({ kind: 'streamed' });
+  });
+
+  it('are not counted when their client hangs up or when they turn out too long', async () => {
+    const held = new HeldBytes(MAX_HELD_BYTES);
+    const { wire, request } = await post(MAX_HELD_BYTES);
+    const body = holdBody(request, held);
+    wire.write(Buffer.alloc(MAX_HELD_BYTES - 1));
+    wire.socket.end();
+    await expect(body).rejects.toBeInstanceOf(ClientGone);
+    const chunked = await givenRequest('POST / HTTP/1.1\r\nTransfer-Encoding: chunked');
+    const long = holdBody(chunked.request, held);
+    chunked.wire.write(`${(2 * MAX_HELD_BYTES).toString(16)}\r\n`);
+    chunked.wire.write(Buffer.alloc(2 * MAX_HELD_BYTES));
+    expect(await long).toMatchObject({ kind: 'streamed' });
+    expect(await hold(held, MAX_HELD_BYTES)).toMatchObject({ kind: 'held' });
   });
 });
 
@@ -82,7 +123,7 @@ describe('the stream of a longer body', () => {
   it('leaves the request readable, and nothing attached to it, when it is destroyed early', async () => {
     const { wire, request } = await post(MAX_HELD_BYTES + 1);
     const before = request.eventNames();
-    const body = await holdBody(request);
+    const body = await holdBody(request, new HeldBytes());
     if (body.kind !== 'streamed') throw new Error('not streamed');
     const stream = body.stream();
     wire.write(Buffer.alloc(100_000));
@@ -98,7 +139,7 @@ describe('the stream of a longer body', () => {
 
   it('ends without an error of its own when the client hangs up', async () => {
     const { wire, request } = await post(MAX_HELD_BYTES + 1);
-    const body = await holdBody(request);
+    const body = await holdBody(request, new HeldBytes());
     if (body.kind !== 'streamed') throw new Error('not streamed');
     const stream = body.stream();
     const closed = once(stream, 'close');

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  EndpointRewriter,
-  LegacyEndpointError,
-  MAX_ENDPOINT_EVENT_BYTES,
-  resolveEndpoint,
-} from '../../../app/proxy/legacy-sse.ts';
+import { MAX_ENDPOINT_EVENT_BYTES } from '../../../app/limits.ts';
+import { EndpointRewriter, LegacyEndpointError, resolveEndpoint } from '../../../app/proxy/legacy-sse.ts';
 
 const rewrite = (uri: string) => `/local?for=${encodeURIComponent(uri)}`;
 
@@ -89,6 +85,11 @@ const rewritten: readonly (readonly [what: string, stream: string, expected: str
     'several data lines',
     'event: endpoint\ndata: /a\r\nid: 1\ndata:b\ndata\n\n',
     `event: endpoint\ndata: ${rewrite('/a\nb\n')}\r\nid: 1\n\n`,
+  ],
+  [
+    'several data lines that end in different ways',
+    'event: endpoint\ndata: /a\rdata:b\n\n',
+    `event: endpoint\ndata: ${rewrite('/a\nb')}\n\n`,
   ],
   [
     'a first data line without a colon',

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MAX_BATCH_REQUESTS } from '../../../app/limits.ts';
 import {
   type Refusal,
   type RefusedCaller,
@@ -56,6 +57,13 @@ const rpcError = (id: unknown, refusal: Refusal) => ({
 });
 
 describe('reading a body as JSON-RPC', () => {
+  it('takes a batch whose refusal would be larger than itself for none', () => {
+    const batch = (length: number) =>
+      readJsonRpc(Buffer.from(JSON.stringify(Array(length).fill({ jsonrpc: '2.0', id: 1, method: 'm' }))));
+    expect(batch(MAX_BATCH_REQUESTS)).toMatchObject({ kind: 'batch' });
+    expect(batch(MAX_BATCH_REQUESTS + 1)).toBeUndefined();
+  });
+
   it.each([
     [
       'a request with a number as id',

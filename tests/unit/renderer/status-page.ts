@@ -148,7 +148,7 @@ const DEFAULTS: Answers = {
 interface Window {
   mcpAuthProxy?: unknown;
   askMain(channel: string, request: unknown): Promise<unknown>;
-  tellPage(channel: string, message: unknown): Promise<void>;
+  tellPage(channel: string, message: unknown): void;
 }
 
 /**
@@ -180,14 +180,8 @@ async function openStatusPage(
   });
   await page.addInitScript(() => {
     const listeners = new Map<string, Set<(message: unknown) => void>>();
-    const subscriptions = new EventTarget();
     const main = globalThis as unknown as Window;
-    // The page subscribes after its first paint, which may be later than the end of its loading.
-    main.tellPage = async (channel, message) => {
-      if (!listeners.has(channel))
-        await new Promise((resolve) => {
-          subscriptions.addEventListener(channel, resolve, { once: true });
-        });
+    main.tellPage = (channel, message) => {
       for (const listener of listeners.get(channel) ?? []) listener(message);
     };
     main.mcpAuthProxy = {
@@ -195,7 +189,6 @@ async function openStatusPage(
       subscribe(channel: string, listener: (message: unknown) => void) {
         const set = listeners.get(channel) ?? new Set();
         listeners.set(channel, set.add(listener));
-        subscriptions.dispatchEvent(new Event(channel));
         return () => set.delete(listener);
       },
     };

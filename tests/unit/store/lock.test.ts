@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { withLock } from '../../../app/store/lock.ts';
 import { createWorkers, type Workers } from '../../support/worker.ts';
 
@@ -112,6 +112,25 @@ describe('withLock', () => {
     await worker.end('SIGKILL');
     expect(await readdir(folder)).toHaveLength(1);
     expect(await withLock(folder, 'a', async () => 'taken over')).toBe('taken over');
+  });
+
+  it('takes over from a process that died before the clock was set back', async () => {
+    const [name = ''] = await withLock(folder, 'a', () => readdir(folder));
+    const inFiveHours = new Date(Date.now() + 5 * 3_600_000);
+    await mkdir(join(folder, name));
+    await utimes(join(folder, name), inFiveHours, inFiveHours);
+    expect(await withLock(folder, 'a', async () => 'taken over')).toBe('taken over');
+  });
+
+  it('waits for a process that lives when the clock was set back', async () => {
+    const worker = workers.start();
+    await worker.ask({ task: 'hold', folder, account: 'a' });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 5 * 3_600_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    // Longer than a holder may be silent; this one touches its lock every second.
+    const waiting = withLock(folder, 'a', async () => {}, { waitMs: 7_000 });
+    await expect(waiting).rejects.toMatchObject({ code: 'locked' });
+    await worker.ask({ task: 'release' });
   });
 
   it('gives up after its time with an error that says what to do', async () => {

@@ -40,6 +40,11 @@ describe('parseDocument', () => {
     expect(parseDocument(text)).toEqual({ fault: expect.stringMatching(fault) });
   });
 
+  it('refuses what is nested so deeply that it could not be written again', () => {
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    expect(parseDocument(`{"fromLaterVersion": ${deep}}`)).toEqual({ fault: 'it is nested too deeply' });
+  });
+
   it('says the line of a mistake where it is known, and quotes nothing', () => {
     const text = '{\n  "servers": [\n    { "clientSecret": "s3cret-value" "port": 1 }\n  ]\n}';
     const result = parseDocument(text);
