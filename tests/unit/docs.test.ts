@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transform } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { parseAst } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { obtainClient } from '../../app/oauth/registration.ts';
@@ -176,6 +176,56 @@ describe('docs/authorization.md', async () => {
         expect(names.filter((name) => !known.has(name))).toEqual([]);
       }
     });
+  });
+});
+
+describe.each([
+  ['docs/faults.md', 4, await read('docs/faults.md')],
+  ['docs/security.md', 3, section(await read('docs/security.md'), '## From whom it is protected')],
+] as const)('%s', async (_path, columns, text) => {
+  const tests = once(testsOf);
+
+  it.each(tableRows(text).map((row) => [row[0] ?? '', row] as const))(
+    'names tests that are there: %s',
+    async (_, row) => {
+      expect(row).toHaveLength(columns);
+      const named = references(row.at(-1) ?? '');
+      expect(named).not.toEqual([]);
+      for (const { path, names } of named) {
+        expect(names, `${path}: no name`).not.toEqual([]);
+        const known = await tests(path);
+        expect(names.filter((name) => !known.has(name))).toEqual([]);
+      }
+    },
+  );
+});
+
+describe('the dependencies in docs/security.md', async () => {
+  const rows = tableRows(section(await read('docs/security.md'), '## Dependencies'));
+
+  it('are the packages that are bundled, and no other', async () => {
+    const { metafile } = await build({
+      absWorkingDir: ROOT,
+      entryPoints: [
+        'app/cli/main.ts',
+        'main/main.ts',
+        'renderer/status/index.tsx',
+        'renderer/login/index.tsx',
+      ],
+      outdir: 'dist',
+      bundle: true,
+      splitting: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      format: 'esm',
+      // As build/bundle.mjs has it: the demo's servers are development dependencies.
+      external: ['electron', 'oidc-provider', '@modelcontextprotocol/sdk/*'],
+    });
+    const bundled = Object.keys(metafile.inputs).flatMap(
+      (path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? [],
+    );
+    expect(rows.map(([name = '']) => name.replaceAll('`', '')).sort()).toEqual([...new Set(bundled)].sort());
   });
 });
 
