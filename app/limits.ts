@@ -45,6 +45,8 @@ export const MAX_HEADER_FIELDS = 1_000;
 export const MAX_TARGET_BYTES = 16 * 1024;
 /** A request body up to this size is held, so that its call can be sent again; a longer one passes as a stream. */
 export const MAX_HELD_BYTES = 4 * 1024 * 1024;
+/** Chunks of a held body that are not joined yet: each takes some 400 bytes, and a client may put one byte in each. */
+export const MAX_LOOSE_CHUNKS = 256;
 /** Larger held bodies are sent as a stream: the HTTP client keeps a buffer for as long as the answer streams. */
 export const MAX_BUFFERED_BYTES = 64 * 1024;
 /** All that is held at once of bodies over {@link MAX_BUFFERED_BYTES}; what comes on top of it passes as a stream. */

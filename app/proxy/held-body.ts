@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { MAX_BUFFERED_BYTES, MAX_HELD_BYTES, MAX_HELD_TOTAL_BYTES } from '../limits.ts';
+import { MAX_BUFFERED_BYTES, MAX_HELD_BYTES, MAX_HELD_TOTAL_BYTES, MAX_LOOSE_CHUNKS } from '../limits.ts';
 
 /**
  * A request's body: `held` whole, so that it can be sent more than once, or `streamed`, of which the start is in memory
@@ -64,12 +64,19 @@ export async function holdBody(request: IncomingMessage, held: HeldBytes): Promi
 function collect(request: IncomingMessage, chunks: Buffer[], held: HeldBytes): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let size = 0;
+    let loose = 0;
+    const keep = (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (++loose < MAX_LOOSE_CHUNKS) return;
+      chunks.push(Buffer.concat(chunks.splice(-loose)));
+      loose = 0;
+    };
     const settle = (finish: () => void) => {
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       finish();
     };
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
+      keep(chunk);
       const isHeld = size + chunk.length <= MAX_HELD_BYTES && held.grow(size, size + chunk.length);
       if (isHeld) {
         size += chunk.length;

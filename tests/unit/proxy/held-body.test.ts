@@ -5,6 +5,7 @@ import { buffer as bytesOf } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { MAX_BUFFERED_BYTES, MAX_HELD_BYTES } from '../../../app/limits.ts';
 import { ClientGone, HeldBytes, holdBody, sendable } from '../../../app/proxy/held-body.ts';
+import { memoryInUse } from '../../support/memory.ts';
 import { Wire } from '../../support/wire.ts';
 
 async function givenRequest(head: string): Promise<{ wire: Wire; request: IncomingMessage }> {
@@ -34,6 +35,24 @@ describe('a request body', () => {
     wire.write('3\r\nab');
     wire.write('\xff\r\n1\r\nd\r\n0\r\n\r\n');
     expect(await held).toEqual({ kind: 'held', bytes: Buffer.from('ab\xffd', 'latin1') });
+  });
+
+  it('takes hardly more memory than it has bytes, in however many chunks they come', async () => {
+    const COUNT = 100_000;
+    const { wire, request } = await givenRequest('POST / HTTP/1.1\r\nTransfer-Encoding: chunked');
+    const before = await memoryInUse();
+    const held = holdBody(request, new HeldBytes());
+    let left = COUNT;
+    const arrived = new Promise<void>((resolve) => {
+      request.on('data', () => --left === 0 && resolve());
+    });
+    wire.write('1\r\nx\r\n'.repeat(COUNT));
+    await arrived;
+    const now = await memoryInUse();
+    expect(now.objects - before.objects).toBeLessThan(50 * COUNT);
+    expect(now.buffers - before.buffers).toBeLessThan(50 * COUNT);
+    wire.write('0\r\n\r\n');
+    expect(await held).toEqual({ kind: 'held', bytes: Buffer.alloc(COUNT, 'x') });
   });
 
   it('is held up to exactly 4 MiB', async () => {
