@@ -87,8 +87,6 @@ export const MAX_ANNOUNCED_ENDPOINTS = 1_000;
 export const MAX_CHALLENGE_LENGTH = 16 * 1024;
 /** Operations that are remembered for want of scope; the oldest goes first. */
 export const MAX_OPERATIONS = 1_000;
-/** How much of an operation's name tells it from another, in characters: the name is the client's. */
-export const MAX_OPERATION_LENGTH = 1_024;
 /** Logins offered in a row for one operation before its refusal lasts (MCP authorization, step-up flow). */
 export const MAX_STEP_UPS = 3;
 

@@ -1,4 +1,5 @@
-import { MAX_OPERATION_LENGTH, MAX_OPERATIONS, MAX_STEP_UPS } from '../limits.ts';
+import { createHash } from 'node:crypto';
+import { MAX_OPERATIONS, MAX_STEP_UPS } from '../limits.ts';
 
 /**
  * Counts, per operation, the logins that were to widen its scope and did not help. A refusal counts once per login: a
@@ -14,7 +15,8 @@ export class StepUps {
    * @returns whether another login is worth a try
    */
   refused(name: string, login: number): boolean {
-    const operation = name.slice(0, MAX_OPERATION_LENGTH);
+    // A part of the name would keep all of it in memory, and it is as long as the client likes.
+    const operation = createHash('sha256').update(name).digest('base64');
     const before = this.#tries.get(operation) ?? { rounds: 0, login: Number.NaN };
     // Logins in between that were for something else begin a new row.
     const rounds =

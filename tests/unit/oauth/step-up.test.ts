@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_OPERATION_LENGTH, MAX_STEP_UPS } from '../../../app/limits.ts';
+import { MAX_STEP_UPS } from '../../../app/limits.ts';
 import { StepUps } from '../../../app/oauth/step-up.ts';
+import { memoryInUse } from '../../support/memory.ts';
 
 const WRITE = 'tools/call write_file';
 
@@ -24,11 +25,15 @@ describe('step-ups', () => {
     expect(stepUps.refused('tools/call read_file', 4)).toBe(true);
   });
 
-  it('tell operations apart by the beginning of their names, however long a client makes them', () => {
+  it('keep nothing of the names, however long a client makes them', async () => {
     const stepUps = new StepUps();
-    const long = 'x'.repeat(MAX_OPERATION_LENGTH);
-    for (const login of [1, 2, 3]) stepUps.refused(`${long}${login}`, login);
-    expect(stepUps.refused(`${long} again`, 4)).toBe(false);
+    const length = 1_000_000;
+    const before = await memoryInUse();
+    const nameOf = (n: number) => `${n} ${'x'.repeat(length)} ${n}`;
+    for (let n = 0; n < 50; n++) stepUps.refused(nameOf(n), 1);
+    expect((await memoryInUse()).objects - before.objects).toBeLessThan(length);
+    for (const login of [2, 3]) expect(stepUps.refused(nameOf(0), login)).toBe(true);
+    expect(stepUps.refused(nameOf(0), 4)).toBe(false);
   });
 
   it('begin anew after a login that helped, and after a logout', () => {
