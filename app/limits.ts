@@ -24,8 +24,8 @@ export const MAX_CALLS = 2_048;
 export const MAX_PIPELINED = 64;
 /** Told to those who are refused because there are too many of them, in seconds. */
 export const TOO_MANY_RETRY_SECONDS = 1;
-/** The log tells of that at most so often. */
-export const TOO_MANY_NOTE_MS = 60_000;
+/** The log tells of refusals of one kind at most so often. */
+export const REFUSAL_NOTE_MS = 60_000;
 /** A request head has this long to arrive. */
 export const HEAD_TIMEOUT_MS = 60_000;
 /** How often heads are looked at for that; Node's own measure. */

@@ -5,7 +5,7 @@ import {
   HEAD_TIMEOUT_MS,
   KEEP_ALIVE_MS,
   MAX_HEAD_BYTES,
-  TOO_MANY_NOTE_MS,
+  REFUSAL_NOTE_MS,
   TOO_MANY_RETRY_SECONDS,
 } from '../limits.ts';
 import type { Logger } from '../log.ts';
@@ -77,13 +77,11 @@ export async function listen({ settings, log, route, limits = {} }: ListenerOpti
   });
   const port = await bind(server, settings.port, settings.bind);
   const guard = createGuard(settings, port);
-  const onTooMany = seldom(TOO_MANY_NOTE_MS, () =>
-    log.warn('Too many calls or connections: some are refused'),
-  );
+  const note = refusalNotes(log);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.isEnding(request.socket)) return;
-    if (connections.isSurplus(request.socket)) turnAway(request, response, onTooMany);
-    else answer(request, response, { guard, log, route, connections, onTooMany });
+    if (connections.isSurplus(request.socket)) turnAway(request, response, note);
+    else answer(request, response, { guard, log, route, connections, note });
   });
   // What is expected beyond `100-continue` is not the upstream's to say: such a request is one like any other.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
@@ -95,7 +93,7 @@ interface AnswerParts {
   log: Logger;
   route: ListenerOptions['route'];
   connections: Connections;
-  onTooMany: () => void;
+  note: RefusalNote;
 }
 
 const TOO_MANY: Refusal = {
@@ -106,8 +104,8 @@ const TOO_MANY: Refusal = {
 };
 
 /** The refusal waits for the end of the request: a connection that ends while its client still sends loses the answer. */
-function turnAway(request: IncomingMessage, response: ServerResponse, onTooMany: () => void): void {
-  onTooMany();
+function turnAway(request: IncomingMessage, response: ServerResponse, note: RefusalNote): void {
+  note(TOO_MANY, request);
   response.setHeader('connection', 'close');
   request.once('end', () => refuse(response, TOO_MANY)).resume();
 }
@@ -115,7 +113,7 @@ function turnAway(request: IncomingMessage, response: ServerResponse, onTooMany:
 function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { guard, log, route, connections, onTooMany }: AnswerParts,
+  { guard, log, route, connections, note }: AnswerParts,
 ): void {
   const started = performance.now();
   response.once('close', () => {
@@ -129,13 +127,13 @@ function answer(
     });
   });
   if (connections.isCrowded(request.socket)) {
-    onTooMany();
+    note(TOO_MANY, request);
     refuse(response, TOO_MANY);
     return;
   }
   const refused = guard.judge(request);
   if (refused) {
-    log.warn('Request refused', { code: refused.code, method: request.method });
+    note(refused, request);
     if (refused.code === 'bad_request') connections.endWith(response);
     refuse(response, refused);
     return;
@@ -156,7 +154,7 @@ function answer(
   const { handle, rule, handleCrossSite } = route(request, target);
   const refusal = judgeRoute(guard, rule, request);
   if (refusal) {
-    log.warn('Request refused', { code: refusal.code, method: request.method });
+    note(refusal, request);
     const isPerson = refusal.code === 'cross_site' && followsLink(request) && !guard.judgeKeyOfPeer(request);
     if (handleCrossSite && isPerson) run(handleCrossSite, request, response, target, log);
     else refuse(response, refusal);
@@ -164,7 +162,7 @@ function answer(
   }
   if (rule === 'key') {
     if (!connections.admitCall(response)) {
-      onTooMany();
+      note(TOO_MANY, request);
       refuse(response, TOO_MANY);
       return;
     }
@@ -202,13 +200,23 @@ function isForShowing({ headers }: IncomingMessage): boolean {
   return destination === undefined ? /\btext\/html\b/i.test(headers.accept ?? '') : destination !== 'empty';
 }
 
-/** Lets a function be called at most once within so many milliseconds; further calls are left out. */
-function seldom(withinMs: number, call: () => void): () => void {
-  let last = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (performance.now() - last < withinMs) return;
-    last = performance.now();
-    call();
+type RefusalNote = (refusal: Refusal, request: IncomingMessage) => void;
+
+/**
+ * Tells the log of the first refusal of a kind at once, and of those that follow soon after in number only: a web page can
+ * have thousands of requests refused in a second, and would wash all else out of a bounded log.
+ */
+function refusalNotes(log: Logger): RefusalNote {
+  const noted = new Map<string, { at: number; unnoted: number }>();
+  return ({ code }, { method }) => {
+    const last = noted.get(code);
+    const now = performance.now();
+    if (last && now - last.at < REFUSAL_NOTE_MS) {
+      last.unnoted++;
+      return;
+    }
+    log.warn('Request refused', { code, method, unnoted_before: last?.unnoted || undefined });
+    noted.set(code, { at: now, unnoted: 0 });
   };
 }
 

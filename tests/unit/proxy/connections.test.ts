@@ -1,5 +1,6 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { TOO_MANY_RETRY_SECONDS } from '../../../app/limits.ts';
+import { once } from 'node:events';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { REFUSAL_NOTE_MS, TOO_MANY_RETRY_SECONDS } from '../../../app/limits.ts';
 import { type Handler, type ListenerLimits, listen, type Route } from '../../../app/proxy/listener.ts';
 import { RecordingLog } from '../../support/broker.ts';
 import { parseAnswer, Wire } from '../../support/wire.ts';
@@ -153,5 +154,29 @@ describe('a request that is not proper HTTP', () => {
     await wire.closed;
     expect(parseAnswer(wire.text).status).toBe(400);
     expect(log.text).not.toContain('/behind');
+  });
+});
+
+describe('the log', () => {
+  it('is not flooded by refusals: it tells of the first of each kind, and later of how many there were', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { open, get, log } = await givenListener({});
+    const wire = await open();
+    const refused = async (count: number, by: string) => {
+      const before = wire.text.split('HTTP/1.1 ').length;
+      wire.write(get('/').replace('\r\n\r\n', `\r\n${by}\r\n\r\n`).repeat(count));
+      while (wire.text.split('HTTP/1.1 ').length < before + count) await once(wire.socket, 'data');
+    };
+    await refused(40, 'Origin: https://evil.example');
+    await refused(2, 'Host: again');
+    vi.advanceTimersByTime(REFUSAL_NOTE_MS);
+    await refused(1, 'Origin: https://evil.example');
+    const told = log.entries.filter(({ level }) => level === 'warn').map(({ details }) => details);
+    expect(told).toMatchObject([
+      { code: 'forbidden_origin', method: 'GET', unnoted_before: undefined },
+      { code: 'forbidden_host' },
+      { code: 'forbidden_origin', unnoted_before: 39 },
+    ]);
   });
 });
