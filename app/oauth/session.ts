@@ -100,6 +100,8 @@ const RENEW_AHEAD_MS = 300_000;
 const LOOK_AGAIN_MS = 2_000;
 /** How often a login that could not be stored is tried to be stored while calls come, at most. */
 const SAVE_AGAIN_MS = 30_000;
+/** Servers count in whole seconds (`exp`, RFC 7662 §2.2), so a token may end by so much before its time. */
+const CLOCK_STEP_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const NO_REFRESH_TOKEN =
   'The login has ended: the server gave no refresh token, so it lasted as long as its access token.';
@@ -211,7 +213,8 @@ export class Session implements TokenSource {
     }
     if (access && access === refused) {
       // A server that refuses even the replacement would have a token renewed, and rotated, for every call.
-      const patience = Math.min(access.expiresAt - access.obtainedAt, LONGEST_BACK_OFF_MS);
+      const lifetime = access.expiresAt - access.obtainedAt;
+      const patience = Math.min(lifetime - CLOCK_STEP_MS, LONGEST_BACK_OFF_MS);
       if (access.replacement && !access.accepted && isWithin(patience, access.obtainedAt)) {
         this.#setRefused(true);
         return undefined;

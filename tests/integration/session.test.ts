@@ -415,6 +415,23 @@ describe('what ends a login', () => {
     expect((await broker.status()).state).toBe('authenticated');
   });
 
+  it('no token that ends up to a second early, as those of servers do that count in whole seconds', async () => {
+    const { broker, clock, upstream } = await givenLogin();
+    upstream.authorizationServer.behaviour.accessTokenSeconds = 2;
+    clock.advance((1_900 - (Date.now() % 1_000)) / 1_000);
+    upstream.mcpServer.rejectCurrentTokens();
+    let calls = 0;
+    upstream.mcpServer.behaviour.respond = () => {
+      calls++;
+      // What replaces the refused token arrives after 1.2 s, and the server has counted 2.
+      if (calls === 2) clock.advance(1.2);
+      return false;
+    };
+    expect(await outcomeOf(broker)).toBe('ok');
+    expect(tokenRequests(upstream)).toHaveLength(2);
+    expect((await broker.status()).state).toBe('authenticated');
+  });
+
   it('the end of the access token where there is no refresh token', async () => {
     const { broker, clock, upstream, store } = await givenLogin({
       authorizationServer: { issueRefreshTokens: false },
