@@ -11,7 +11,7 @@ import { portOf } from '../support/wire.ts';
 
 /** `FUZZ_SEED` chooses other cases, `FUZZ_SECONDS` looks for longer, `FUZZ_CASE` tries one that has failed again. */
 const SEED = Number(process.env.FUZZ_SEED ?? 20_260_728);
-const SECONDS = Number(process.env.FUZZ_SECONDS ?? 20);
+const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.CI === 'true' ? 60 : 20));
 const ONLY = process.env.FUZZ_CASE;
 
 const CONNECTIONS = 12;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { onTestFinished } from 'vitest';
+import { onTestFailed, onTestFinished } from 'vitest';
 import { Broker } from '../../app/broker.ts';
 import {
   signInByHttp,
@@ -146,11 +146,18 @@ export async function givenServedBroker(
     output += text;
   });
   const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  let isAsked = false;
+  let ownEnd = '';
+  child.once('exit', (code, signal) => {
+    if (!isAsked) ownEnd = `It ended by itself: ${code ?? signal}.`;
+  });
   const end = async (signal: NodeJS.Signals) => {
+    isAsked = true;
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     const [code, endedBy] = await exited;
     return { code, signal: endedBy };
   };
+  onTestFailed(() => console.error(`The broker wrote:\n${output}${ownEnd}`));
   onTestFinished(async () => void (await end('SIGKILL')));
   const first = await Promise.race([once(child, 'message'), exited]);
   const { url } = (first[0] ?? {}) as { url?: string };
