@@ -290,6 +290,14 @@ export function settingsFromEnvironment(
 }
 
 /**
+ * Takes the secrets out of an environment whose settings were read: no child inherits them from then on, and no
+ * diagnostic report of Node lists them.
+ */
+export function forgetSecrets(env: NodeJS.ProcessEnv): void {
+  for (const name of SECRET_SETTINGS) delete env[variableOf(name)];
+}
+
+/**
  * Checks raw settings, as they stand in a file or were gathered from the environment.
  * @param options.nameOf what a setting is called in messages
  * @throws {SettingsError} with every fault found

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { app, BrowserWindow, dialog, powerMonitor, protocol } from 'electron';
 import { LOG_LEVELS, type LogLevel } from '../app/log.ts';
+import { forgetSecrets } from '../app/settings.ts';
 import { fileError } from '../app/store/file-errors.ts';
 import { VERSION } from '../app/version.ts';
 import { appFolder } from './app-folder.ts';
@@ -15,11 +16,13 @@ const LONGEST_END_MS = 15_000;
 // The Keychain item of the encryption key is named after the app: one that runs from its source must not ask for that of
 // an installed one.
 if (!app.isPackaged) app.setName('MCP Auth Proxy Development');
-const folder = appFolder(process.env, { packaged: app.isPackaged });
+const env = { ...process.env };
+forgetSecrets(process.env);
+const folder = appFolder(env, { packaged: app.isPackaged });
 if (!makeFolder(folder.chromium)) app.exit(1);
 else {
   app.setPath('userData', folder.chromium);
-  const start: SecondStart = { withServer: Boolean(process.env.UPSTREAM_MCP_URL?.trim()) };
+  const start: SecondStart = { withServer: Boolean(env.UPSTREAM_MCP_URL?.trim()) };
   if (app.requestSingleInstanceLock({ ...start })) run();
   else {
     if (start.withServer) {
@@ -49,7 +52,7 @@ function makeFolder(path: string): boolean {
 }
 
 function run(): void {
-  const log = new AppLog(folder.logFile, levelFrom(process.env.LOG_LEVEL));
+  const log = new AppLog(folder.logFile, levelFrom(env.LOG_LEVEL));
   const { logger } = log;
   // Without a listener Electron shows a stack to the person.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -60,7 +63,7 @@ function run(): void {
   registerScheme(protocol);
   denyByDefault(app);
 
-  const started = app.whenReady().then(() => startShell({ folder, log, env: process.env }));
+  const started = app.whenReady().then(() => startShell({ folder, log, env }));
   app.on('activate', () => void started.then((shell) => shell.openWindow()));
   // The app lives in the menu bar.
   app.on('window-all-closed', () => undefined);
@@ -83,8 +86,11 @@ function untilQuit(started: Promise<Shell>, { logger }: AppLog): void {
   let systemEnds = false;
   app.on('second-instance', (_event, _argv, _folder, data) => {
     // Whoever starts the app while it ends wants it to run.
-    if (ending) app.relaunch();
-    else {
+    if (ending) {
+      // The next one has the settings of this one, the key that callers need among them.
+      Object.assign(process.env, env);
+      app.relaunch();
+    } else {
       const { withServer } = data as SecondStart;
       void started.then((shell) => (withServer ? shell.refuseServer() : shell.openWindow()));
     }

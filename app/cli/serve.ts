@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Broker } from '../broker.ts';
 import { type Logger, openLog } from '../log.ts';
-import { SECRET_SETTINGS, type Settings, SettingsError, settingsFromEnvironment } from '../settings.ts';
+import {
+  forgetSecrets,
+  SECRET_SETTINGS,
+  type Settings,
+  SettingsError,
+  settingsFromEnvironment,
+} from '../settings.ts';
 import { SecretStoreError } from '../store/secret-store.ts';
 import { VERSION } from '../version.ts';
 import type { ListeningMessage } from './background.ts';
@@ -31,6 +37,8 @@ export async function serve({ logFile }: { logFile?: string | undefined }): Prom
     settings = settingsFromEnvironment(process.env);
   } catch (error) {
     return settingsFailure(error);
+  } finally {
+    forgetSecrets(process.env);
   }
   const log = openLog({
     level: settings.logLevel,

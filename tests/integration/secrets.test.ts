@@ -1,117 +1,130 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { signInByHttp } from '../../app/cli/demo/upstream.ts';
-import { givenFolder, givenServedBroker, givenUpstream, logIn, rpc } from '../support/broker.ts';
-import { altering, answering, onPath } from '../support/login.ts';
+import { givenFolder, givenServedBroker, logIn, rpc, type ServedBroker } from '../support/broker.ts';
+import { answering, onPath } from '../support/login.ts';
+import { filesBelow, leaksOf, placesOf, processList } from '../support/secrets.ts';
+import { givenWatchedUpstream } from '../support/watched-upstream.ts';
 
-const CLIENT_SECRET = 'the-secret-of-the-client-4711';
-const API_KEY = 'the-key-of-the-callers-0815';
-const PASSPHRASE = 'the passphrase of the store';
-const TOKEN_VALUES = ['access_token', 'refresh_token', 'id_token'];
-const REQUEST_VALUES = ['code', 'code_verifier', 'refresh_token', 'token'];
+// Each has characters that look different in JSON, in a URL and in a form.
+const CLIENT_SECRET = 'the secret+of/the "client" & 4711';
+const API_KEY = 'the-key+of/the"callers"&0815';
+const PASSPHRASE = 'the passphrase/of+the "store" &';
+const CLIENT_ID = 'fixed-client';
 
-/** A life with all that can happen: refusals, logins that fail, calls, refreshes, outages, a logout. */
-async function liveThrough(logFile: string | undefined) {
-  const secrets = new Set([CLIENT_SECRET, API_KEY, PASSPHRASE]);
-  const pages: string[] = [];
-  const stateDir = await givenFolder();
-  const keep = (value: unknown) => {
-    if (typeof value === 'string' && value !== '') secrets.add(value);
-  };
-  const collect = onPath(
-    '/token',
-    altering((json) => {
-      for (const name of TOKEN_VALUES) keep(json[name]);
-      return json;
-    }),
-  );
-  const upstream = await givenUpstream({
-    authorizationServer: {
-      accessTokenSeconds: 300,
-      respond: collect,
-      clients: [
-        {
-          client_id: 'fixed-client',
-          client_secret: CLIENT_SECRET,
-          redirect_uris: ['http://127.0.0.1/oauth/callback'],
-          application_type: 'native',
-          grant_types: ['authorization_code', 'refresh_token'],
-          token_endpoint_auth_method: 'client_secret_basic',
-        },
-      ],
-      onTokenRequest: (body) => {
-        for (const name of REQUEST_VALUES) keep(body.get(name));
-      },
-    },
-    mcpServer: { onRequest: ({ headers }) => keep(headers.authorization?.replace(/^Bearer /, '')) },
+/** Makes a process die of an error that nobody catches, when it is told to. */
+const DIE_ON_SIGALRM = `data:text/javascript,${encodeURIComponent(
+  'process.once("SIGALRM", () => { throw new Error("on purpose"); });',
+)}`;
+
+/** Resolves once the broker has written this to standard error. */
+async function written({ child, output }: ServedBroker, text: string): Promise<void> {
+  while (!output().includes(text) && child.stderr) await once(child.stderr, 'data');
+}
+
+/**
+ * A life with all that can happen: refusals, logins that fail, calls, refreshes, outages, more scope, crashes, a logout.
+ * Where secrets may not show is collected on the way.
+ */
+async function liveThrough(clientSettings: NodeJS.ProcessEnv, logFile: string | undefined) {
+  const { upstream, secrets, watch } = await givenWatchedUpstream({
+    clientId: CLIENT_ID,
+    clientSecret: CLIENT_SECRET,
   });
+  const known = new Set([CLIENT_SECRET, API_KEY, PASSPHRASE]);
+  const places = new Map<string, string | Buffer>();
+  const show = (what: string, text: string) => void places.set(`${places.size}: ${what}`, text);
+  const folder = await givenFolder();
+  const reports = path.join(await givenFolder(), 'reports');
+  await mkdir(reports);
   const { behaviour } = upstream.authorizationServer;
-  const broker = await givenServedBroker(
-    {
-      UPSTREAM_MCP_URL: upstream.mcpServer.jsonUrl,
-      STATE_DIR: stateDir,
-      TOKEN_STORE: 'file',
-      TOKEN_STORE_KEY: PASSPHRASE,
-      CLIENT_ID: 'fixed-client',
-      CLIENT_SECRET,
-      PROXY_API_KEY: API_KEY,
-      LOG_LEVEL: 'debug',
-    },
-    logFile === undefined ? [] : ['--log-file', logFile],
-  );
+  const options = [
+    '--report-on-signal',
+    '--report-uncaught-exception',
+    `--report-directory=${reports}`,
+    `--import=${DIE_ON_SIGALRM}`,
+  ];
+  const start = () =>
+    givenServedBroker(
+      {
+        UPSTREAM_MCP_URL: upstream.mcpServer.jsonUrl,
+        HOME: folder,
+        STATE_DIR: path.join(folder, 'state'),
+        TOKEN_STORE: 'file',
+        TOKEN_STORE_KEY: PASSPHRASE,
+        PROXY_API_KEY: API_KEY,
+        LOG_LEVEL: 'debug',
+        NODE_OPTIONS: options.join(' '),
+        ...clientSettings,
+      },
+      logFile === undefined ? [] : ['--log-file', logFile],
+    );
+  let broker = await start();
   const look = async (url: string) => {
     for (const accept of ['text/html', 'application/json']) {
       const response = await fetch(url, { headers: { accept } });
-      pages.push(await response.text());
+      show(`${accept} of ${new URL(url).pathname}`, await response.text());
     }
   };
   const call = async (key = API_KEY) => {
-    const response = await fetch(broker.mcpUrl, {
-      ...rpc('initialize', 1, {
-        protocolVersion: '2025-06-18',
-        capabilities: {},
-        clientInfo: { name: 'test', version: '1' },
-      }),
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        authorization: `Bearer ${key}`,
-      },
+    const { headers, ...request } = rpc('initialize', 1, {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'test', version: '1' },
     });
+    const authorization = `Bearer ${key}`;
+    const response = await fetch(broker.mcpUrl, { ...request, headers: { ...headers, authorization } });
     const text = await response.text();
-    pages.push(text);
+    show('the answer to a call', text + JSON.stringify([...response.headers]));
     return text;
+  };
+  const signIn = async (how: { deny?: true } = {}) => {
+    const { body, callback } = await signInByHttp(broker.loginUrl, { ...how, follow: true });
+    show('the page of a callback', body);
+    return callback;
   };
 
   expect(await call('a-wrong-key-1234567890')).toContain('invalid_api_key');
   expect(await call()).toContain('not_authenticated');
-  await signInByHttp(broker.loginUrl, { deny: true, follow: true }).then(({ body }) => pages.push(body));
+  await signIn({ deny: true });
   behaviour.respond = onPath('/token', answering(400, '{"error":"invalid_grant"}'));
-  const failed = await signInByHttp(broker.loginUrl, { follow: true });
-  pages.push(failed.body);
-  behaviour.respond = collect;
-  const { body, callback } = await signInByHttp(broker.loginUrl, { follow: true });
-  pages.push(body);
-  await look(callback);
-  keep(new URL(callback).searchParams.get('state'));
+  await signIn();
+  behaviour.respond = watch;
+  await look(await signIn());
   await look(broker.url);
   expect(await call()).toContain('"result"');
   upstream.mcpServer.rejectCurrentTokens();
   expect(await call()).toContain('"result"');
+  show('the process list', await processList());
   await look(`${broker.url}/oauth/status`);
+
+  upstream.mcpServer.behaviour.requiredScopes = ['mcp:resources'];
+  expect(await call()).toContain('insufficient_scope');
+  await look(`${broker.url}/oauth/status`);
+  await signIn();
+  expect(await call()).toContain('"result"');
+  upstream.mcpServer.behaviour.requiredScopes = [];
+
   upstream.mcpServer.rejectCurrentTokens();
   behaviour.respond = onPath('/token', answering(500, '{"error":"server_error"}'));
   expect(await call()).toContain('refresh_unavailable');
-  behaviour.respond = collect;
+  behaviour.respond = watch;
   await look(`${broker.url}/oauth/status`);
-  const commandLine = await readFile(`/proc/${broker.child.pid}/cmdline`, 'utf8');
   await expect.poll(() => call(), { timeout: 10_000 }).toContain('"result"');
 
-  const files = await readdir(stateDir, { recursive: true, withFileTypes: true });
-  for (const file of files.filter((entry) => entry.isFile())) {
-    pages.push(file.name, await readFile(path.join(file.parentPath, file.name), 'latin1'));
-  }
+  // A report, and a death that writes one, with a token and a login in memory.
+  const begun = await fetch(broker.loginUrl, { redirect: 'manual' });
+  known.add(new URL(begun.headers.get('location') ?? '').searchParams.get('state') ?? '');
+  broker.child.kill('SIGUSR2');
+  await written(broker, 'Node.js report completed');
+  expect(await broker.end('SIGALRM')).toEqual({ code: 1, signal: null });
+  show('standard error', broker.output());
+  broker = await start();
+  expect(await call()).toContain('"result"');
+  for (const [file, content] of await filesBelow(folder)) places.set(file, content);
+
   upstream.authorizationServer.revokeGrants();
   expect(await call()).toContain('not_authenticated');
   await look(`${broker.url}/oauth/status`);
@@ -121,22 +134,38 @@ async function liveThrough(logFile: string | undefined) {
   expect(await call()).toContain('upstream_unreachable');
   await look(broker.loginUrl);
   await look(broker.url);
+  show('the process list', await processList());
   expect(await broker.end('SIGTERM')).toEqual({ code: 0, signal: null });
-  const log = broker.output() + (logFile === undefined ? '' : await readFile(logFile, 'utf8'));
-  return { secrets: [...secrets], log, shown: [commandLine, ...pages].join('\n') };
+  show('standard error', broker.output());
+  for (const [file, content] of await filesBelow(folder)) places.set(`${file} at the end`, content);
+  const log =
+    logFile === undefined
+      ? [...places].flatMap(([name, text]) => (name.endsWith('standard error') ? [text] : [])).join('')
+      : await readFile(logFile, 'utf8');
+  places.set('log', log);
+  const reported = await filesBelow(reports);
+  for (const report of reported) places.set(...report);
+  return { upstream, secrets: new Set([...known, ...secrets]), places, log, reports: [...reported.keys()] };
 }
 
-it.each(['standard error', 'a log file'])(
-  'no secret is shown or stored in plain, with the log on %s',
-  async (where) => {
+it.each([
+  ['a client with a secret', 'standard error'],
+  ['a client that registers itself', 'a log file'],
+])(
+  'no secret of %s is shown or stored in plain, with the log on %s',
+  { timeout: 60_000 },
+  async (client, where) => {
+    const settings = client === 'a client with a secret' ? { CLIENT_ID, CLIENT_SECRET } : {};
     const logFile = where === 'a log file' ? path.join(await givenFolder(), 'broker.log') : undefined;
-    const { secrets, log, shown } = await liveThrough(logFile);
-    // Three of ours; of two logins and two refreshes the tokens, codes and verifiers.
-    expect(secrets.length).toBeGreaterThan(12);
-    expect(log).toContain('Logged in');
-    expect(log).toContain('Access token refreshed');
-    expect(log).toContain('The login has ended');
-    const leaked = secrets.filter((secret) => (log + shown).includes(secret));
-    expect(leaked.map((secret) => `${secret.slice(0, 4)}…`)).toEqual([]);
+    const { upstream, secrets, places, log, reports } = await liveThrough(settings, logFile);
+
+    // Three of ours; of three logins and two refreshes the tokens, codes, states and verifiers.
+    expect(secrets.size).toBeGreaterThan(20);
+    for (const event of ['Logged in', 'Access token refreshed', 'The login has ended', 'Logged out'])
+      expect(log).toContain(event);
+    expect(reports).toHaveLength(2);
+    // What is there is found.
+    expect(placesOf(upstream.mcpServer.jsonUrl, places)).toEqual(expect.arrayContaining(['log', ...reports]));
+    expect(leaksOf(secrets, places)).toEqual([]);
   },
 );

@@ -3,7 +3,13 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { checkSettings, type Settings, SettingsError, settingsFromEnvironment } from '../../app/settings.ts';
+import {
+  checkSettings,
+  forgetSecrets,
+  type Settings,
+  SettingsError,
+  settingsFromEnvironment,
+} from '../../app/settings.ts';
 import { givenFolder } from '../support/broker.ts';
 
 const UPSTREAM_MCP_URL = 'https://mcp.example.com/my/mcp';
@@ -353,6 +359,13 @@ describe('settingsFromEnvironment', () => {
   it('tells one fault per variable', () => {
     expect(faultsOf(() => read({ BIND: 'nowhere', PUBLIC_BASE_URL: 'http://a:b@h/?q#f' }))).toHaveLength(2);
   });
+});
+
+it('forgetSecrets takes the secrets out of an environment, and nothing else', () => {
+  const others = { HOME: '/home/me', UPSTREAM_MCP_URL: 'https://mcp.example.com/mcp', CLIENT_ID: 'c' };
+  const env = { ...others, CLIENT_SECRET: SECRET, TOKEN_STORE_KEY: SECRET, PROXY_API_KEY: SECRET };
+  forgetSecrets(env);
+  expect(env).toEqual(others);
 });
 
 describe('checkSettings', () => {

@@ -1,11 +1,20 @@
 import { once } from 'node:events';
+import { readlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import path from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import {
+  endProcess,
+  type ProcessIdentity,
+  readLiveness,
+  readStartTime,
+} from '../../../app/cli/background/process.ts';
 import type { Upstream } from '../../../app/cli/demo/upstream.ts';
 import { plannedServer, statusIs, windowTitles } from '../../support/app.ts';
-import { callTool, givenClient, givenFolder, givenUpstream } from '../../support/broker.ts';
+import { callTool, givenClient, givenFolder, givenUpstream, logIn, rpc } from '../../support/broker.ts';
 import { givenDesktop } from '../../support/desktop.ts';
 import { launchApp, missingElectron, startApp } from '../../support/electron.ts';
+import { givenGate, onPath } from '../../support/login.ts';
 import { startTrayHost, type TrayHost } from '../../support/tray-host.ts';
 
 const missing = missingElectron();
@@ -16,6 +25,13 @@ async function isHealthy({ url }: { url: string }): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   );
+}
+
+/** The app that runs on a folder, whoever started it: Chromium writes down whose profile it is. */
+async function runningApp(stateDir: string): Promise<ProcessIdentity> {
+  const lock = await readlink(path.join(stateDir, 'chromium', 'SingletonLock'));
+  const pid = Number(lock.slice(lock.lastIndexOf('-') + 1));
+  return { pid, startTime: await readStartTime(pid) };
 }
 
 /** Rejects when another program listens there. */
@@ -111,4 +127,42 @@ describe.runIf(missing === undefined)('the life of the app', { timeout: 60_000 }
       await listenOn(server.port);
     },
   );
+
+  it('a start while it ends has it start again, with the settings it had', async () => {
+    const upstream = await givenUpstream();
+    const server = await plannedServer(upstream.mcpServer.jsonUrl);
+    const stateDir = await givenFolder();
+    const env = { ...server.env, PROXY_API_KEY: 'the-key-of-the-callers-0815' };
+    const { child, ended } = startApp({ desktop: desktop(), stateDir, env });
+    await tray.waitForMenu(statusIs(/logged out/));
+    await logIn({ loginUrl: `${server.url}/oauth/login` });
+
+    // A refresh that is under way is what the end waits for longest.
+    const gate = givenGate();
+    upstream.authorizationServer.behaviour.respond = onPath('/token', gate.hook);
+    upstream.mcpServer.rejectCurrentTokens();
+    const { headers, ...request } = rpc('ping');
+    const call = fetch(server.mcpUrl, {
+      ...request,
+      headers: { ...headers, 'x-api-key': env.PROXY_API_KEY },
+    });
+    await gate.reached;
+    child.kill('SIGTERM');
+    await expect.poll(() => isHealthy(server), { timeout: 20_000 }).toBe(false);
+    expect(await startApp({ desktop: desktop(), stateDir }).ended).toBe(0);
+    gate.open('go on');
+    await Promise.allSettled([call]);
+    expect(await ended).toBe(0);
+
+    await expect.poll(() => isHealthy(server), { timeout: 20_000 }).toBe(true);
+    const next = await runningApp(stateDir);
+    onTestFinished(async () => void (await endProcess(next, 10_000, process.stderr)));
+    expect(await (await fetch(server.mcpUrl, rpc('ping'))).json()).toMatchObject({
+      error: 'invalid_api_key',
+    });
+    await tray.waitForMenu(statusIs(/: logged in/));
+    await tray.click('Quit MCP Auth Proxy');
+    await tray.waitUntilEmpty();
+    await expect.poll(() => readLiveness(next), { timeout: 20_000 }).toBe('gone');
+  });
 });
