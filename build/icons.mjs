@@ -1,6 +1,6 @@
 // @ts-check
 // Renders the SVG icons as PNG: for the macOS menu bar as they are (template images: black and alpha), for Linux trays in
-// white with a dark edge, which can be read on light and dark panels, and the app's icon in the sizes that packages need.
+// white with a dark edge, which can be read on light and dark panels, and the app's icon for its windows on Linux.
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -43,9 +43,7 @@ export async function renderIcons(folder) {
 /** @returns {readonly { name: string, size: number, draw: Draw }[]} sizes in pixels */
 function imagesOf(/** @type {string} */ icon) {
   const asIs = (/** @type {string} */ svg) => svg;
-  if (icon === APP_ICON) {
-    return [256, 512, 1024].map((size) => ({ name: `${icon}-${size}.png`, size, draw: asIs }));
-  }
+  if (icon === APP_ICON) return [{ name: `${icon}-256.png`, size: 256, draw: asIs }];
   return [
     { name: `${icon}Template.png`, size: 16, draw: asIs },
     { name: `${icon}Template@2x.png`, size: 32, draw: asIs },
@@ -81,8 +79,12 @@ async function loadRenderer() {
   return Resvg;
 }
 
-/** @returns the PNG, `size` pixels wide */
-async function toPng(/** @type {string} */ svg, /** @type {number} */ size) {
+/**
+ * @param {string} svg
+ * @param {number} size width in pixels
+ * @returns {Promise<Buffer>} the PNG
+ */
+export async function toPng(svg, size) {
   renderer ??= loadRenderer();
   const Resvg = await renderer;
   return Buffer.from(new Resvg(svg, { fitTo: { mode: 'width', value: size } }).render().asPng());

@@ -219,7 +219,7 @@ describe('the dependencies in docs/security.md', async () => {
       metafile: true,
       platform: 'node',
       format: 'esm',
-      // As build/bundle.mjs has it: the demo's servers are development dependencies.
+      // As build/bundles.mjs has it: the demo's servers are development dependencies.
       external: ['electron', 'oidc-provider', '@modelcontextprotocol/sdk/*'],
     });
     const bundled = Object.keys(metafile.inputs).flatMap(
