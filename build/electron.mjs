@@ -37,8 +37,12 @@ export function findElectron({ env = process.env, root = ROOT, rootUser = isRoot
     (candidate) => candidate !== undefined && existsSync(candidate),
   );
   if (executable === undefined) return { missing: 'There is no Electron yet: run npm run setup.' };
-  // Chromium refuses to start its sandbox for root.
-  return { executable, version: versionOf(executable), args: rootUser ? ['--no-sandbox'] : [] };
+  return { executable, version: versionOf(executable), args: sandboxArguments(rootUser) };
+}
+
+/** What any Electron needs here: Chromium refuses to start its sandbox for root. */
+export function sandboxArguments(rootUser = isRootOnLinux()) {
+  return rootUser ? ['--no-sandbox'] : [];
 }
 
 /**

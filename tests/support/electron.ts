@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { _electron, type ElectronApplication, type Page } from 'playwright';
 import { onTestFailed, onTestFinished } from 'vitest';
-import { findElectron } from '../../build/electron.mjs';
+import { findElectron, sandboxArguments } from '../../build/electron.mjs';
 import { type Desktop, missingDesktop } from './desktop.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,15 +18,17 @@ const QUIT_WITHIN = 20_000;
 export type End = number | NodeJS.Signals | null;
 
 export interface AppOptions {
-  readonly desktop: Desktop;
+  readonly desktop: Pick<Desktop, 'env'>;
   /** `STATE_DIR` of the app: all that it keeps. */
   readonly stateDir: string;
   /** Further environment variables. */
   readonly env?: Readonly<Record<string, string>>;
   /** Further arguments, behind the app's folder. */
   readonly args?: readonly string[];
-  /** Folder of the app; this project when nothing is said. */
+  /** Folder of the app, or its app.asar; this project when nothing is said. */
   readonly folder?: string;
+  /** A packaged app, which comes with its own Electron. No debugger can get into it. */
+  readonly executable?: string;
 }
 
 /** The app, as a test sees it from outside. */
@@ -155,14 +157,21 @@ export async function bundleApp(folder: string, main: string): Promise<void> {
   ]);
 }
 
-function command({ desktop, stateDir, env = {}, args = [], folder = PROJECT }: AppOptions) {
-  const electron = findElectron();
-  if ('missing' in electron) throw new Error(electron.missing);
+function command({ desktop, stateDir, env = {}, args = [], folder = PROJECT, ...options }: AppOptions) {
+  const { executable, app, sandbox } = options.executable
+    ? { executable: options.executable, app: [], sandbox: sandboxArguments() }
+    : withElectron(folder);
   return {
-    executable: electron.executable,
-    args: [...electron.args, '--disable-gpu', folder, ...args],
+    executable,
+    args: [...sandbox, '--disable-gpu', ...app, ...args],
     env: { ...desktop.env, STATE_DIR: stateDir, ...env },
   };
+}
+
+function withElectron(folder: string) {
+  const electron = findElectron();
+  if ('missing' in electron) throw new Error(electron.missing);
+  return { executable: electron.executable, app: [folder], sandbox: electron.args };
 }
 
 function collect(child: ChildProcess): () => string {
