@@ -50,6 +50,17 @@ function signing(env) {
   return { forceCodeSigning: true, 'mac.notarize': canNotarize(env) };
 }
 
+/**
+ * What a workflow has no secret for, it sets all the same, to nothing; electron-builder would take that for a certificate.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ */
+export function builderEnvironment(env) {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => value !== '' || !/^(CSC|APPLE)_/.test(name)),
+  );
+}
+
 /** Whether a Developer ID is given, by the variables that electron-builder reads: an empty one is none. */
 export function canSign(/** @type {NodeJS.ProcessEnv} */ env) {
   return Boolean(env.CSC_LINK || env.CSC_NAME);

@@ -7,13 +7,20 @@ import { ROOT } from './process.mjs';
 const RULE = '-'.repeat(80);
 
 /**
- * @param {readonly string[]} inputs paths of all files that were bundled, relative to `root`
- * @param {string} [root] folder of the project
- * @returns {Promise<string>} the licence texts of the npm packages among them
- * @throws {Error} when a package comes without a licence text
+ * @param {readonly string[]} inputs paths of all files that were bundled, relative to the project's folder
+ * @returns {string[]} the folders of the npm packages among them
  */
-export async function thirdPartyNotices(inputs, root = ROOT) {
-  const folders = [...new Set(inputs.flatMap((path) => packageFolder(path) ?? []))];
+export function bundledPackages(inputs) {
+  return [...new Set(inputs.flatMap((path) => packageFolder(path) ?? []))];
+}
+
+/**
+ * @param {readonly string[]} folders of the bundled packages, relative to `root`
+ * @param {string} [root] folder of the project
+ * @returns {Promise<string>} their licence texts
+ * @throws {Error} when a package comes without one
+ */
+export async function thirdPartyNotices(folders, root = ROOT) {
   const notices = await Promise.all(folders.map((folder) => notice(join(root, folder))));
   return [
     'MCP Auth Proxy contains the npm packages below. The licences of Electron and Chromium lie beside this file or',

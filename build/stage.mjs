@@ -3,7 +3,7 @@
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { APP, bundle } from './bundles.mjs';
-import { thirdPartyNotices } from './notices.mjs';
+import { bundledPackages, thirdPartyNotices } from './notices.mjs';
 import { renderPackageIcons } from './package-icons.mjs';
 import { ROOT } from './process.mjs';
 
@@ -26,6 +26,7 @@ export const LEGAL_FILES = /** @type {const} */ (['LICENSE.txt', 'THIRD-PARTY-NO
 
 /**
  * @param {string} folder is made anew: `app/` is the app, with its legal files, `icons/` has those of the packages
+ * @returns {Promise<string[]>} the folders of the npm packages in the app, relative to the project's
  */
 export async function stageApp(folder) {
   const app = join(folder, 'app');
@@ -38,7 +39,9 @@ export async function stageApp(folder) {
     writeManifest(join(app, 'package.json')),
     copyFile(join(ROOT, 'LICENSE'), join(app, LEGAL_FILES[0])),
   ]);
-  await writeFile(join(app, LEGAL_FILES[1]), await thirdPartyNotices(inputs));
+  const packages = bundledPackages(inputs);
+  await writeFile(join(app, LEGAL_FILES[1]), await thirdPartyNotices(packages));
+  return packages;
 }
 
 async function writeManifest(/** @type {string} */ file) {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { findElectron } from '../../build/electron.mjs';
+import { findElectron, sandboxArguments } from '../../build/electron.mjs';
 import { type Desktop, startDesktop } from '../support/desktop.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTrayHost, type TrayHost } from '../support/tray-host.ts';
@@ -22,6 +22,9 @@ interface Start {
   readonly portMs: number;
   readonly trayMs: number;
 }
+
+/** Executable of a packaged app, to be measured in place of this project in the Electron at hand. */
+const PACKAGED_APP = process.env.PACKAGED_APP || undefined;
 
 /** How long the app takes from the start of its process to its tray and its port, and what it costs when idle. */
 describe('the app', () => {
@@ -70,11 +73,10 @@ describe('the app', () => {
   });
 
   async function start(): Promise<Start> {
-    const electron = findElectron();
-    if ('missing' in electron) throw new Error(electron.missing);
+    const { executable, args } = command();
     const port = await freePort();
     const began = performance.now();
-    const app = spawn(electron.executable, [...electron.args, '--disable-gpu', PROJECT], {
+    const app = spawn(executable, [...args, '--disable-gpu'], {
       env: {
         ...desktop.env,
         STATE_DIR: folder,
@@ -95,6 +97,13 @@ describe('the app', () => {
     await tray.waitUntilEmpty();
   }
 });
+
+function command(): { executable: string; args: readonly string[] } {
+  if (PACKAGED_APP !== undefined) return { executable: PACKAGED_APP, args: sandboxArguments() };
+  const electron = findElectron();
+  if ('missing' in electron) throw new Error(electron.missing);
+  return { executable: electron.executable, args: [...electron.args, PROJECT] };
+}
 
 async function answers(port: number): Promise<void> {
   for (;;) {

@@ -2,7 +2,11 @@ import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { onTestFinished } from 'vitest';
 
-const EXECUTABLE = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+const EXECUTABLES =
+  process.platform === 'darwin'
+    ? ['Google Chrome', 'Chromium'].map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
+    : ['/usr/bin/chromium'];
+const EXECUTABLE = process.env.CHROMIUM_BIN ?? EXECUTABLES.find(existsSync) ?? EXECUTABLES.join(' or ');
 
 /**
  * Why there is no browser here, if there is none. In continuous integration that is an error.

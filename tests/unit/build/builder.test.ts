@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { builderCommand, RELEASE } from '../../../build/builder.mjs';
+import { builderCommand, builderEnvironment, RELEASE } from '../../../build/builder.mjs';
 
 const given = (command: readonly string[]) =>
   Object.fromEntries(
@@ -65,5 +65,12 @@ describe('builderCommand', () => {
       Object.fromEntries([...paths].map(([name, path]) => [name, path.replace('release', '/elsewhere')])),
     );
     expect(RELEASE).toMatch(/release$/);
+  });
+});
+
+describe('builderEnvironment', () => {
+  it('leaves out the variables of signing that are empty', () => {
+    const env = { CSC_LINK: '', CSC_NAME: 'Ada', APPLE_API_KEY: '', PATH: '/bin', OTHER: '' };
+    expect(builderEnvironment(env)).toEqual({ CSC_NAME: 'Ada', PATH: '/bin', OTHER: '' });
   });
 });

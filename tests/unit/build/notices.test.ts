@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { thirdPartyNotices } from '../../../build/notices.mjs';
+import { bundledPackages, thirdPartyNotices } from '../../../build/notices.mjs';
 
 let root: string;
 beforeEach(async () => {
@@ -36,7 +36,7 @@ describe('thirdPartyNotices', () => {
       'node_modules/@scope/a/index.js',
       'node_modules/b/node_modules/c/index.js',
     ];
-    const text = await thirdPartyNotices(inputs, root);
+    const text = await thirdPartyNotices(bundledPackages(inputs), root);
     const lines = text.split('\n').filter((line) => /^(@scope|b |c |Terms|Notice)/.test(line));
     expect(lines).toEqual([
       '@scope/a 1.0.0 (MIT)',
@@ -51,7 +51,7 @@ describe('thirdPartyNotices', () => {
 
   it('does not pass over a package without a licence text', async () => {
     await givenPackage('node_modules/a', '1.0.0', { 'licensed.js': '' });
-    await expect(thirdPartyNotices(['node_modules/a/index.js'], root)).rejects.toThrow(
+    await expect(thirdPartyNotices(['node_modules/a'], root)).rejects.toThrow(
       'The package a 1.0.0 comes without the text of its licence.',
     );
   });
