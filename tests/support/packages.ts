@@ -18,7 +18,7 @@ export interface PackagedApp {
 }
 
 /** Path of the executable of an app that is packaged or installed already, to be tested in place of one made here. */
-const GIVEN = process.env.PACKAGED_APP || undefined;
+const GIVEN = process.env.PACKAGED_APP ? path.resolve(process.env.PACKAGED_APP) : undefined;
 
 /** An app for macOS, around an Electron without programs unless a real one is given: it can be looked at, not started. */
 export function givenMacPackage(): () => PackagedApp {
