@@ -12,6 +12,7 @@ const KEPT = /** @type {const} */ ([
   'name',
   'productName',
   'version',
+  'desktopName',
   'description',
   'license',
   'author',
