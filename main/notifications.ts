@@ -32,9 +32,13 @@ export class LoginNotifications {
 
   /**
    * @param logIn begins the login of a server whose notification was clicked
-   * @param now the clock, in milliseconds since the epoch
+   * @param now a clock that nobody sets, in milliseconds
    */
-  constructor(show: ShowNotification, logIn: (serverId: string) => void, now: () => number = Date.now) {
+  constructor(
+    show: ShowNotification,
+    logIn: (serverId: string) => void,
+    now: () => number = () => performance.now(),
+  ) {
     this.#show = show;
     this.#logIn = logIn;
     this.#now = now;

@@ -12,7 +12,7 @@ interface OnDemandParts {
   readonly wanted: () => boolean;
   /** Whether a login of the server is under way, in whatever way it was begun. */
   readonly underWay: (serverId: string) => boolean;
-  /** Milliseconds since the epoch. */
+  /** A clock that nobody sets, in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -25,7 +25,7 @@ export class LoginOnDemand {
 
   constructor(parts: OnDemandParts) {
     this.#parts = parts;
-    this.#now = parts.now ?? Date.now;
+    this.#now = parts.now ?? (() => performance.now());
   }
 
   /** A call to this server needs a login. */

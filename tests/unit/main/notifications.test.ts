@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LoginNotifications, type ShowNotification } from '../../../main/notifications.ts';
 
 const CRAFT = { id: 'craft', name: 'mcp.craft.do', state: 'login_required', wantsMoreAccess: false } as const;
@@ -6,7 +6,7 @@ const NOTES = { id: 'notes', name: 'Notes', state: 'logged_out', wantsMoreAccess
 const MINUTE = 60_000;
 
 /** A desktop that shows notifications. */
-function desktop() {
+function desktop({ hasClock = true } = {}) {
   const open: { title: string; body: string; click: () => void }[] = [];
   let shown = 0;
   const show: ShowNotification = ({ title, body, onClick }) => {
@@ -25,7 +25,7 @@ function desktop() {
   const notifications = new LoginNotifications(
     show,
     (id) => logins.push(id),
-    () => clock.now,
+    hasClock ? () => clock.now : undefined,
   );
   return {
     notifications,
@@ -70,6 +70,19 @@ describe('LoginNotifications', () => {
     notifications.loginNeeded(CRAFT);
     expect(count()).toBe(2);
     expect(titles()).toEqual(['Log in to mcp.craft.do']);
+  });
+
+  it('says it again after ten minutes when the clock was set back meanwhile', () => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { notifications, count } = desktop({ hasClock: false });
+    notifications.loginNeeded(CRAFT);
+    vi.setSystemTime(Date.now() - 24 * 60 * MINUTE);
+    notifications.loginNeeded(CRAFT);
+    expect(count()).toBe(1);
+    vi.advanceTimersByTime(10 * MINUTE);
+    notifications.loginNeeded(CRAFT);
+    expect(count()).toBe(2);
   });
 
   it('says it again once a login has answered it', () => {

@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { LoginOnDemand } from '../../../../main/login/on-demand.ts';
 
 const MINUTE = 60_000;
 
-function given({ wanted = true } = {}) {
+function given({ wanted = true, hasClock = true } = {}) {
   const given = {
     now: 1_000_000,
     wanted,
@@ -15,7 +15,7 @@ function given({ wanted = true } = {}) {
     open: (id) => void given.did.push(`open ${id}`),
     wanted: () => given.wanted,
     underWay: () => given.underWay,
-    now: () => given.now,
+    ...(hasClock && { now: () => given.now }),
   });
   /** What the next call leads to. */
   const call = (id = 'a') => {
@@ -46,6 +46,18 @@ it('does not ask whoever has closed the login for a minute', () => {
   onDemand.ended('a', false);
   expect(call()).toEqual(['notify a']);
   world.now += MINUTE;
+  expect(call()).toEqual(['notify a', 'open a']);
+});
+
+it('does not ask for a minute, and no longer, when the clock is set back meanwhile', () => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { onDemand, call } = given({ hasClock: false });
+  call();
+  onDemand.ended('a', false);
+  vi.setSystemTime(Date.now() - 24 * 60 * MINUTE);
+  expect(call()).toEqual(['notify a']);
+  vi.advanceTimersByTime(MINUTE);
   expect(call()).toEqual(['notify a', 'open a']);
 });
 
