@@ -10,6 +10,7 @@ export interface TrayActions {
   openWindow(): void;
   openLog(): void;
   setStartAtLogin(on: boolean): void;
+  openNewVersion(): void;
   showAbout(): void;
   quit(): void;
 }

@@ -6,6 +6,8 @@ export interface AppFolder {
   readonly root: string;
   readonly settingsFile: string;
   readonly logFile: string;
+  /** The last look for a new version. */
+  readonly lookFile: string;
   /** What Chromium keeps: its caches and the key of the encrypted secrets' backend. */
   readonly chromium: string;
 }
@@ -24,6 +26,7 @@ export function appFolder(
     root,
     settingsFile: path.join(root, 'settings.json'),
     logFile: path.join(root, 'app.log'),
+    lookFile: path.join(root, 'new-version.json'),
     chromium: path.join(root, 'chromium'),
   };
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { LogLevel } from '../app/log.ts';
 import { VERSION } from '../app/version.ts';
-import type { AppSettings, AppView, Notice, ServerView } from './view.ts';
+import type { AppSettings, AppView, Notice, ServerView, UpdatesView } from './view.ts';
 
 /** Where the parts of the view come from. Each says by its event when it has something new. */
 export interface ModelSources {
@@ -13,6 +13,7 @@ export interface ModelSources {
   readonly servers: { readonly views: readonly ServerView[] } & Changing;
   readonly logins: { underWay(serverId: string): boolean } & Changing;
   readonly connectivity: { readonly online: boolean } & Changing;
+  readonly updates: UpdatesView & Changing;
 }
 
 interface Changing {
@@ -36,7 +37,7 @@ export class AppModel extends EventEmitter<{ change: [] }> {
   }
 
   get view(): AppView {
-    const { settings, servers, connectivity } = this.#sources;
+    const { settings, servers, connectivity, updates } = this.#sources;
     const fixed = this.#fixedLogLevel;
     return {
       version: VERSION,
@@ -44,6 +45,7 @@ export class AppModel extends EventEmitter<{ change: [] }> {
       settings: { ...settings.settings, ...(fixed && { logLevel: fixed }) },
       logLevelFixed: fixed !== undefined,
       startAtLogin: this.#startAtLogin,
+      updates: { canLook: updates.canLook, available: updates.available },
       online: connectivity.online,
       notices: [...settings.notices, ...this.#notices.values()],
     };

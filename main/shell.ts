@@ -16,6 +16,7 @@ import { inspectUpstream } from '../app/inspect.ts';
 import { LOG_LEVELS } from '../app/log.ts';
 import type { Settings } from '../app/settings.ts';
 import { SecretStoreError } from '../app/store/secret-store.ts';
+import { REPOSITORY, VERSION } from '../app/version.ts';
 import type { AppFolder } from './app-folder.ts';
 import type { AppLog } from './app-log.ts';
 import { AppModel } from './app-model.ts';
@@ -42,6 +43,10 @@ import { Servers } from './servers/servers.ts';
 import { openSettingsFile } from './settings/settings-file.ts';
 import { watchSettings } from './settings/watch-settings.ts';
 import { createTray } from './tray/tray.ts';
+import { followUpdates } from './updates/follow-updates.ts';
+import { latestRelease } from './updates/release-feed.ts';
+import { gitHubRepository } from './updates/repository.ts';
+import { Updates } from './updates/updates.ts';
 import { showAbout } from './windows/about.ts';
 import { applicationMenu } from './windows/menu.ts';
 import { PAGE_PARTITION } from './windows/page-window.ts';
@@ -104,8 +109,17 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     openExternal: (url) => openExternal(system, url),
     log: logger,
   });
+  const updates = new Updates({
+    repository: gitHubRepository(REPOSITORY),
+    version: VERSION,
+    file: folder.lookFile,
+    look: (repository, last) => latestRelease(repository, { ...last, network }),
+    wanted: () => settings.settings.lookForNewVersions,
+    online: () => connectivity.online,
+    log: logger,
+  });
   const model = new AppModel(
-    { settings, servers, logins, connectivity },
+    { settings, servers, logins, connectivity, updates },
     LOG_LEVELS.find((level) => level === env.LOG_LEVEL),
   );
   const commands = new Commands({
@@ -120,6 +134,15 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     forgetProvider,
   });
   const item = loginItem(app);
+  const newVersion = followUpdates({
+    updates,
+    settings,
+    connectivity,
+    model,
+    openExternal: (url) => openExternal(system, url),
+    openWindow,
+    log: logger,
+  });
 
   const actions = {
     logIn: (id: string, way: 'popup' | 'browser') => commands.logIn(id, way),
@@ -129,6 +152,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     openWindow,
     openLog: () => void openLog(),
     setStartAtLogin: (on: boolean) => void setStartAtLogin(on),
+    openNewVersion: () => void newVersion.openPage(),
     showAbout: () => showAbout(icon.icon),
     quit: () => app.quit(),
   };
@@ -195,6 +219,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     inspect: (url) => inspectUpstream(url, { network }),
     openLog: actions.openLog,
     setStartAtLogin,
+    openNewVersion: newVersion.openPage,
   });
   handleAll(ipcMain, handlers, { pages, log: logger });
 
@@ -237,6 +262,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     if (process.platform !== 'darwin') void saySecretsAreLost();
     // Timers stand still while the machine sleeps.
     tray.update(model.view);
+    void updates.check();
     for (const { id } of servers.views) void servers.brokerOf(id)?.wake();
   }
   // On macOS the first use of the key may put a prompt on the screen: there it waits for something to encrypt.
@@ -251,6 +277,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     () => void settings.reread({ again: false }),
   );
   model.setStartAtLogin(await item?.isOn());
+  void updates.start();
 
   if (commands.configurations.length === 0) openWindow();
   return {
@@ -268,6 +295,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
       stopWatchingNetwork();
       stopWatchingSettings();
       model.off('change', show);
+      await updates.close();
       logins.close();
       // Not in the middle of the click that may have led here.
       setImmediate(() => tray.destroy());

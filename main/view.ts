@@ -51,6 +51,8 @@ export interface AppSettings {
   readonly loginWaitSeconds: number;
   /** Whether a call that needs a login opens the login by itself; a notification is shown in any case. */
   readonly loginOnDemand: boolean;
+  /** Whether the app looks, once a day, for versions after its own. */
+  readonly lookForNewVersions: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -59,6 +61,16 @@ export interface Notice {
   readonly id: string;
   readonly message: string;
   readonly cure: string | undefined;
+  /** What a button in it opens. Such a notice is news, and nothing that has to be mended. */
+  readonly opens?: 'new-version';
+}
+
+/** What is known of versions after this one. */
+export interface UpdatesView {
+  /** Whether this build knows where new versions are published. */
+  readonly canLook: boolean;
+  /** The latest version, when it is newer and the person wants to know. */
+  readonly available: string | undefined;
 }
 
 /** Everything the tray and the window show. Nothing in it is secret. */
@@ -70,6 +82,7 @@ export interface AppView {
   readonly logLevelFixed: boolean;
   /** `undefined`: this build cannot start at login. */
   readonly startAtLogin: boolean | undefined;
+  readonly updates: UpdatesView;
   /** `false` only when the system says that there is no network at all. */
   readonly online: boolean;
   readonly notices: readonly Notice[];

@@ -82,6 +82,13 @@ export const Offline = () => (
     <path d="M6.2 7.1A4.6 4.6 0 0 1 14.4 8.6 3.6 3.6 0 0 1 16.6 14.6M13.5 15.75H6a3.75 3.75 0 0 1-1.2-7.3M3 3l14 14" />
   </Icon>
 );
+/** An arrow that points up, in a ring. */
+export const Newer = () => (
+  <Icon>
+    <circle cx="10" cy="10" r="7.25" />
+    <path d="M10 13.75v-7M7 9.5l3-3 3 3" />
+  </Icon>
+);
 /** An arrow that leaves, straight on. */
 export const Passed = () => (
   <Icon>

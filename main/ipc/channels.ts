@@ -6,6 +6,7 @@ export const REQUEST_CHANNELS = {
   'app:change-settings': 'status',
   'app:start-at-login': 'status',
   'app:dismiss-notice': 'status',
+  'app:open-new-version': 'status',
   'calls:recent': 'status',
   'log:recent': 'status',
   'log:open': 'status',

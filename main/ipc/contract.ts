@@ -40,6 +40,7 @@ export interface Requests {
   'app:change-settings': { page: 'status'; request: Partial<AppSettings>; response: Outcome };
   'app:start-at-login': { page: 'status'; request: boolean; response: undefined };
   'app:dismiss-notice': { page: 'status'; request: { id: string }; response: undefined };
+  'app:open-new-version': { page: 'status'; request: undefined; response: undefined };
   'calls:recent': { page: 'status'; request: undefined; response: readonly CallView[] };
   'log:recent': { page: 'status'; request: undefined; response: readonly LogLine[] };
   'log:open': { page: 'status'; request: undefined; response: undefined };

@@ -15,11 +15,12 @@ interface HandlerParts {
   readonly inspect: (url: string) => Promise<UpstreamReport>;
   readonly openLog: () => void;
   readonly setStartAtLogin: (on: boolean) => Promise<void>;
+  readonly openNewVersion: () => Promise<void>;
 }
 
 /** What answers each request of the pages. */
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { commands, model, servers, log, popups, inspect, openLog, setStartAtLogin } = parts;
+  const { commands, model, servers, log, popups, inspect, openLog } = parts;
 
   function barOf(sender: { readonly id: number }): LoginBar {
     const bar = popups.barOf(sender);
@@ -30,8 +31,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
   return {
     'app:view': () => model.view,
     'app:change-settings': (changes) => commands.changeSettings(changes),
-    'app:start-at-login': (on) => done(setStartAtLogin(on)),
+    'app:start-at-login': (on) => done(parts.setStartAtLogin(on)),
     'app:dismiss-notice': ({ id }) => done(model.dismiss(id)),
+    'app:open-new-version': () => done(parts.openNewVersion()),
     'calls:recent': () => servers.recentCalls,
     'log:recent': () => log.recent,
     'log:open': () => done(openLog()),

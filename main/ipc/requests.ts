@@ -19,6 +19,7 @@ const settings = v.strictObject({
     v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_WAIT_SECONDS)),
   ),
   loginOnDemand: v.exactOptional(v.boolean()),
+  lookForNewVersions: v.exactOptional(v.boolean()),
   logLevel: v.exactOptional(v.picklist(LOG_LEVELS)),
 });
 
@@ -42,6 +43,7 @@ const SCHEMAS: { readonly [C in RequestChannel]: v.GenericSchema<unknown, Reques
   'app:change-settings': settings,
   'app:start-at-login': v.boolean(),
   'app:dismiss-notice': v.strictObject({ id }),
+  'app:open-new-version': nothing,
   'calls:recent': nothing,
   'log:recent': nothing,
   'log:open': nothing,

@@ -34,6 +34,7 @@ const APP_SETTINGS: { readonly [Name in keyof AppSettings]: v.GenericSchema<unkn
   loginWay: v.picklist(['popup', 'browser'], 'must be popup or browser'),
   loginWaitSeconds: wait,
   loginOnDemand: v.boolean('must be true or false'),
+  lookForNewVersions: v.boolean('must be true or false'),
   logLevel: v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`),
 };
 
@@ -41,6 +42,7 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   loginWay: 'popup',
   loginWaitSeconds: 20,
   loginOnDemand: false,
+  lookForNewVersions: true,
   logLevel: 'info',
 });
 

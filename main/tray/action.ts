@@ -11,6 +11,7 @@ export type TrayAction =
   | { readonly kind: 'open-window' }
   | { readonly kind: 'open-log' }
   | { readonly kind: 'start-at-login'; readonly on: boolean }
+  | { readonly kind: 'open-new-version' }
   | { readonly kind: 'about' }
   | { readonly kind: 'quit' };
 
@@ -37,6 +38,9 @@ export function perform(action: TrayAction, actions: TrayActions): void {
       break;
     case 'start-at-login':
       actions.setStartAtLogin(action.on);
+      break;
+    case 'open-new-version':
+      actions.openNewVersion();
       break;
     case 'about':
       actions.showAbout();

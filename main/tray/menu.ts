@@ -103,7 +103,7 @@ function canLogIn({ state, wantsMoreAccess }: ServerView): boolean {
   }
 }
 
-function appPart({ startAtLogin }: AppView): MenuEntry[] {
+function appPart({ startAtLogin, updates }: AppView): MenuEntry[] {
   return [
     { id: 'app:open-window', label: 'Open MCP Auth Proxy', action: { kind: 'open-window' } },
     { id: 'app:open-log', label: 'Open log', action: { kind: 'open-log' } },
@@ -115,10 +115,18 @@ function appPart({ startAtLogin }: AppView): MenuEntry[] {
       checked: startAtLogin === true,
       action: { kind: 'start-at-login', on: startAtLogin !== true },
     },
+    ...newVersionPart(updates),
     { id: 'app:about', label: 'About MCP Auth Proxy', action: { kind: 'about' } },
     separator('quit'),
     { id: 'app:quit', label: 'Quit MCP Auth Proxy', action: { kind: 'quit' } },
   ];
+}
+
+/** A message rather than an item: it comes once in a while, to somebody who may never open the window. */
+function newVersionPart({ available }: AppView['updates']): MenuEntry[] {
+  if (available === undefined) return [];
+  const label = `Version ${available} is available…`;
+  return [{ id: 'app:new-version', label, action: { kind: 'open-new-version' } }];
 }
 
 function separator(name: string): MenuEntry {

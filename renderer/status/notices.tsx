@@ -9,8 +9,13 @@ export function Notices({ notices }: { notices: readonly Notice[] }) {
   const { ask } = useUi();
   return (
     <section class="notices" aria-label={texts.app.notices} aria-live="polite">
-      {notices.map(({ id, message, cure }) => (
-        <Note key={id} tone="warn" message={message} cure={cure}>
+      {notices.map(({ id, message, cure, opens }) => (
+        <Note key={id} tone={opens === undefined ? 'warn' : 'good'} message={message} cure={cure}>
+          {opens === 'new-version' && (
+            <button type="button" class="button small" onClick={() => void ask('app:open-new-version')}>
+              {texts.app.openNewVersion}
+            </button>
+          )}
           <button
             type="button"
             class="button icon-only"

@@ -47,7 +47,14 @@ const server = mutated(
 const document = fc
   .record({
     top: mutated(
-      { version: 1, loginWay: 'browser', loginWaitSeconds: 20, loginOnDemand: false, logLevel: 'info' },
+      {
+        version: 1,
+        loginWay: 'browser',
+        loginWaitSeconds: 20,
+        loginOnDemand: false,
+        lookForNewVersions: false,
+        logLevel: 'info',
+      },
       ['servers', 'fromLaterVersion', '__proto__', 'toString'],
       value,
     ),
@@ -151,6 +158,7 @@ function expectUsable({ settings, notices }: SettingsFile): void {
   expect(settings.loginWaitSeconds).toBeGreaterThanOrEqual(0);
   expect(settings.loginWaitSeconds).toBeLessThanOrEqual(600);
   expect(typeof settings.loginOnDemand).toBe('boolean');
+  expect(typeof settings.lookForNewVersions).toBe('boolean');
   expect(LOG_LEVELS).toContain(settings.logLevel);
   for (const { message, cure } of notices) {
     expectSentence(message);

@@ -98,6 +98,7 @@ const RULES: readonly Rule[] = [
       'app/settings.ts',
       'app/log.ts',
       'app/inspect.ts',
+      'app/get-document.ts',
       'app/address.ts',
       'app/network.ts',
       'app/version.ts',

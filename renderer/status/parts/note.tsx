@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
-import { Cross, Offline, type Tone, Warning } from '../../icons.tsx';
+import { Cross, Newer, Offline, type Tone, Warning } from '../../icons.tsx';
 
-const ICONS = { warn: Warning, bad: Cross, calm: Offline } as const;
+const ICONS = { good: Newer, warn: Warning, bad: Cross, calm: Offline } as const;
 
 interface NoteProps {
   readonly tone: Extract<Tone, keyof typeof ICONS>;

@@ -11,6 +11,7 @@ import { useSetting } from './use-setting.ts';
 export function SettingsView({ view }: { view: AppView }) {
   const { settings } = view;
   const onDemand = useSetting(settings, 'loginOnDemand');
+  const newVersions = useSetting(settings, 'lookForNewVersions');
   const loggingIn = useId();
   const app = useId();
   return (
@@ -37,6 +38,18 @@ export function SettingsView({ view }: { view: AppView }) {
         <h3 id={app}>{texts.settings.app}</h3>
         <div class="card">
           <StartAtLogin on={view.startAtLogin} />
+          <Switch
+            label={texts.settings.lookForNewVersions}
+            hint={
+              view.updates.canLook
+                ? texts.settings.lookForNewVersionsHint
+                : texts.settings.lookForNewVersionsUnavailable
+            }
+            on={view.updates.canLook && newVersions.value}
+            disabled={!view.updates.canLook}
+            fault={newVersions.fault}
+            onChange={newVersions.change}
+          />
           <LogLevelChoice settings={settings} fixed={view.logLevelFixed} />
         </div>
       </section>

@@ -7,6 +7,7 @@ describe('the folder of the app', () => {
       root: '/elsewhere/state',
       settingsFile: '/elsewhere/state/settings.json',
       logFile: '/elsewhere/state/app.log',
+      lookFile: '/elsewhere/state/new-version.json',
       chromium: '/elsewhere/state/chromium',
     });
   });

@@ -18,7 +18,8 @@ function givenSources() {
     underWay: (id: string) => id === 'preparing',
   });
   const connectivity = Object.assign(new EventEmitter<{ change: [] }>(), { online: true });
-  return { settings, servers, logins, connectivity };
+  const updates = Object.assign(new EventEmitter<{ change: [] }>(), { canLook: true, available: '2.0.0' });
+  return { settings, servers, logins, connectivity, updates };
 }
 
 /** Everything that a turn of the event loop leads to. */
@@ -62,6 +63,10 @@ describe('what the tray and the window show', () => {
     expect(said()).toEqual(['The file is broken.']);
     model.dismiss('broken');
     expect(sources.settings.dismissed).toEqual(['broken']);
+  });
+
+  it('has the new version that there is, and nothing else of where that comes from', () => {
+    expect(new AppModel(givenSources()).view.updates).toEqual({ canLook: true, available: '2.0.0' });
   });
 
   it('has the log level of the environment, where that says one', () => {

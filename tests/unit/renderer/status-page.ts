@@ -120,6 +120,7 @@ const DEFAULTS: Answers = {
   'app:change-settings': () => ({ ok: true }),
   'app:start-at-login': () => undefined,
   'app:dismiss-notice': () => undefined,
+  'app:open-new-version': () => undefined,
   'calls:recent': () => [],
   'log:recent': () => [],
   'log:open': () => undefined,

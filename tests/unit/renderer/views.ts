@@ -44,8 +44,15 @@ export function view(changes: Partial<AppView> = {}): AppView {
   return {
     version: '0.1.0',
     servers: [server()],
-    settings: { loginWay: 'popup', loginWaitSeconds: 20, loginOnDemand: false, logLevel: 'info' },
+    settings: {
+      loginWay: 'popup',
+      loginWaitSeconds: 20,
+      loginOnDemand: false,
+      lookForNewVersions: true,
+      logLevel: 'info',
+    },
     startAtLogin: false,
+    updates: { canLook: true, available: undefined },
     logLevelFixed: false,
     online: true,
     notices: [],

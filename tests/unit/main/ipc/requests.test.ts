@@ -20,9 +20,16 @@ const INPUT: ServerInput = {
 /** A good request for each channel; one that is missing does not compile. */
 const GOOD: { readonly [C in RequestChannel]: Requests[C]['request'] } = {
   'app:view': undefined,
-  'app:change-settings': { loginWay: 'browser', loginWaitSeconds: 0, loginOnDemand: true, logLevel: 'debug' },
+  'app:change-settings': {
+    loginWay: 'browser',
+    loginWaitSeconds: 0,
+    loginOnDemand: true,
+    lookForNewVersions: false,
+    logLevel: 'debug',
+  },
   'app:start-at-login': true,
   'app:dismiss-notice': { id: 'notice' },
+  'app:open-new-version': undefined,
   'calls:recent': undefined,
   'log:recent': undefined,
   'log:open': undefined,

@@ -81,19 +81,32 @@ describe('appSettingsOf', () => {
   });
 
   it('reads what is there', () => {
-    const settings = { loginWay: 'browser', loginWaitSeconds: 0, loginOnDemand: true, logLevel: 'debug' };
+    const settings = {
+      loginWay: 'browser',
+      loginWaitSeconds: 0,
+      loginOnDemand: true,
+      lookForNewVersions: false,
+      logLevel: 'debug',
+    };
     expect(appSettingsOf(parsed(settings)).settings).toEqual(settings);
   });
 
   it('lets one that is wrong take no other down', () => {
     const { settings, faults } = appSettingsOf(
-      parsed({ loginWay: 'smoke signals', loginWaitSeconds: 601, loginOnDemand: 'yes', logLevel: 'debug' }),
+      parsed({
+        loginWay: 'smoke signals',
+        loginWaitSeconds: 601,
+        loginOnDemand: 'yes',
+        lookForNewVersions: 1,
+        logLevel: 'debug',
+      }),
     );
     expect(settings).toEqual({ ...DEFAULT_APP_SETTINGS, logLevel: 'debug' });
     expect(faults).toEqual([
       'loginWay must be popup or browser.',
       'loginWaitSeconds must be a whole number of seconds from 0 to 600.',
       'loginOnDemand must be true or false.',
+      'lookForNewVersions must be true or false.',
     ]);
   });
 });

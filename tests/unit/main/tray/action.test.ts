@@ -18,6 +18,7 @@ function recorder(): { actions: TrayActions; done: unknown[][] } {
     openWindow: record('openWindow'),
     openLog: record('openLog'),
     setStartAtLogin: record('setStartAtLogin'),
+    openNewVersion: record('openNewVersion'),
     showAbout: record('showAbout'),
     quit: record('quit'),
   };
@@ -29,7 +30,8 @@ describe('perform', () => {
     const { actions, done } = recorder();
     const flat = (menu: readonly MenuEntry[]): MenuEntry[] =>
       menu.flatMap((entry) => [entry, ...flat(entry.submenu ?? [])]);
-    for (const { action } of flat(trayMenu(appView([serverView()]), NOW))) {
+    const updates = { canLook: true, available: '2.0.0' };
+    for (const { action } of flat(trayMenu(appView([serverView()], { updates }), NOW))) {
       if (action) perform(action, actions);
     }
     expect(done).toEqual([
@@ -46,6 +48,7 @@ describe('perform', () => {
       ['openWindow'],
       ['openLog'],
       ['setStartAtLogin', true],
+      ['openNewVersion'],
       ['showAbout'],
       ['quit'],
     ]);

@@ -75,6 +75,19 @@ describe('the tray menu', () => {
     expect(at(trayMenu(appView([], { startAtLogin }), NOW), 'Start at login')).toMatchObject(item);
   });
 
+  it('says above About that there is a new version, as long as there is one', () => {
+    const updates = { canLook: true, available: '1.3.0-beta.1' };
+    const menu = trayMenu(appView([loggedIn()], { updates }), NOW);
+    const above = labels(menu).slice(-3);
+    expect(above).toEqual([
+      'Version 1.3.0-beta.1 is available…',
+      'About MCP Auth Proxy',
+      'Quit MCP Auth Proxy',
+    ]);
+    expect(at(menu, 'Version 1.3.0-beta.1 is available…').action).toEqual({ kind: 'open-new-version' });
+    expect(flat(trayMenu(appView([loggedIn()]), NOW)).map(({ id }) => id)).not.toContain('app:new-version');
+  });
+
   it('gives every item an id of its own, and the same one in every state', () => {
     const views: AppView[] = [
       appView([loggedIn(), serverView({ id: 'notes' })]),

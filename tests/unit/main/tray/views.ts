@@ -43,8 +43,15 @@ export function appView(servers: readonly ServerView[], given: Partial<AppView> 
   return {
     version: '1.2.3',
     servers,
-    settings: { loginWay: 'popup', loginWaitSeconds: 20, loginOnDemand: true, logLevel: 'info' },
+    settings: {
+      loginWay: 'popup',
+      loginWaitSeconds: 20,
+      loginOnDemand: true,
+      lookForNewVersions: true,
+      logLevel: 'info',
+    },
     startAtLogin: false,
+    updates: { canLook: true, available: undefined },
     logLevelFixed: false,
     online: true,
     notices: [],

@@ -234,6 +234,20 @@ describePage('the window', (open) => {
     await page.getByText('Add your servers again.').waitFor({ state: 'detached' });
   });
 
+  it('tells of a new version, opens its page, and lets it be dismissed', async () => {
+    const message = 'Version 2.0.0 is available.';
+    const notices = [
+      { id: 'new-version', message, cure: 'You have version 0.1.0.', opens: 'new-version' },
+    ] as const;
+    const { page, next } = await open({ 'app:view': () => view({ notices }) });
+    const notice = page.getByRole('region', { name: 'Notices' });
+    await notice.getByText('You have version 0.1.0.').waitFor();
+    await notice.getByRole('button', { name: 'Open its page' }).click();
+    expect(await next('app:open-new-version')).toBeUndefined();
+    await notice.getByRole('button', { name: `Dismiss: ${message}` }).click();
+    expect(await next('app:dismiss-notice')).toEqual({ id: 'new-version' });
+  });
+
   it('says that the app does not answer, and asks again', async () => {
     let answers = 0;
     const { page } = await open({

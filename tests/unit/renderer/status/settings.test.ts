@@ -18,6 +18,8 @@ describePage('the settings in the window', (open) => {
     expect(await next('app:change-settings')).toEqual({ loginWaitSeconds: 45 });
     await page.getByRole('switch', { name: 'Start at login' }).check();
     expect(await next('app:start-at-login')).toBe(true);
+    await page.getByRole('switch', { name: 'Look for new versions' }).uncheck();
+    expect(await next('app:change-settings')).toEqual({ lookForNewVersions: false });
   });
 
   it('follow what holds, whoever changed it', async () => {
@@ -27,12 +29,19 @@ describePage('the settings in the window', (open) => {
       'app:changed',
       view({
         startAtLogin: true,
-        settings: { loginWay: 'browser', loginWaitSeconds: 7, loginOnDemand: true, logLevel: 'error' },
+        settings: {
+          loginWay: 'browser',
+          loginWaitSeconds: 7,
+          loginOnDemand: true,
+          lookForNewVersions: false,
+          logLevel: 'error',
+        },
       }),
     );
     await page.getByRole('switch', { name: 'Start at login', checked: true }).waitFor();
     expect(await page.getByRole('radio', { name: 'In your browser' }).isChecked()).toBe(true);
     expect(await page.getByRole('switch', { name: /^Open the login/ }).isChecked()).toBe(true);
+    expect(await page.getByRole('switch', { name: 'Look for new versions' }).isChecked()).toBe(false);
     expect(await page.getByLabel('Calls wait for a login').inputValue()).toBe('7');
     expect(await page.getByLabel('Log level').inputValue()).toBe('error');
   });
@@ -89,5 +98,13 @@ describePage('the settings in the window', (open) => {
     const { page } = await open({ 'app:view': () => view({ startAtLogin: undefined }) }, { fragment });
     await page.getByText('This build of the app cannot start at login.').waitFor();
     expect(await page.getByRole('switch', { name: 'Start at login' }).isDisabled()).toBe(true);
+  });
+
+  it('say where the app does not know of new versions', async () => {
+    const updates = { canLook: false, available: undefined };
+    const { page } = await open({ 'app:view': () => view({ updates }) }, { fragment });
+    await page.getByText('This build of the app does not know where new versions are published.').waitFor();
+    const look = page.getByRole('switch', { name: 'Look for new versions' });
+    expect([await look.isDisabled(), await look.isChecked()]).toEqual([true, false]);
   });
 });
