@@ -114,7 +114,9 @@ function restrictSession(session: Session): void {
   session.setPermissionRequestHandler((_contents, _permission, answer) => answer(false));
   session.setPermissionCheckHandler(() => false);
   session.setDevicePermissionHandler(() => false);
-  // Else Chromium fetches dictionaries from the network.
+  // Else Chromium fetches dictionaries from the network; it begins to before it is told that nobody wants them, so it has
+  // to know of no language.
+  session.setSpellCheckerLanguages([]);
   session.setSpellCheckerEnabled(false);
   session.on('will-download', (event) => event.preventDefault());
 }
