@@ -3,10 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import axe, { type AxeResults } from 'axe-core';
-import type { Page } from 'playwright';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { picture, signIn } from '../../support/app.ts';
+import { inspect } from '../../support/accessibility.ts';
+import { signIn } from '../../support/app.ts';
 import { callTool, givenClient, givenFolder, givenUpstream, rpc } from '../../support/broker.ts';
 import { givenDesktop } from '../../support/desktop.ts';
 import { launchApp, missingElectron, type RunningApp } from '../../support/electron.ts';
@@ -29,34 +28,6 @@ if (missing !== undefined) process.stderr.write(`The window of the app is not te
 type MainGlobals = typeof globalThis & { openedFile: Promise<string> };
 
 const REVISION = /It speaks MCP \d{4}-\d\d-\d\d/;
-
-/** What axe-core finds, and names what it is about. */
-async function faultsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return page.evaluate(async () => {
-    const { axe: checker } = globalThis as unknown as { axe: { run(how: object): Promise<AxeResults> } };
-    const { violations } = await checker.run({
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-  });
-}
-
-/** Looks at the window in both of its looks, with the accessibility checker and, if anybody wants it, a camera. */
-async function inspect({ app }: RunningApp, page: Page, name: string): Promise<void> {
-  // Playwright plays the system's look unless it is told not to.
-  await page.emulateMedia({ colorScheme: null });
-  for (const theme of ['dark', 'light'] as const) {
-    await app.evaluate(({ nativeTheme }, source) => {
-      nativeTheme.themeSource = source;
-    }, theme);
-    await page.waitForFunction(`matchMedia('(prefers-color-scheme: ${theme})').matches`);
-    // Half-way colours are nobody's choice.
-    await page.evaluate('Promise.allSettled(document.getAnimations().map(({ finished }) => finished))');
-    await picture(page, `window-${name}-${theme}`);
-    expect(await faultsOf(page), `${name}, ${theme}`).toEqual([]);
-  }
-}
 
 /** What the app has copied last. */
 function clipboardOf({ app }: RunningApp): Promise<string> {
