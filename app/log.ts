@@ -14,6 +14,8 @@ export type LogDetails = Readonly<Record<string, string | number | boolean | und
 export interface ProcessLog extends Logger {
   /** Writes lines of this level and of more severe ones from now on. */
   setLevel(level: LogLevel): void;
+  /** Writes nothing any more: whatever is said from now on is lost. */
+  end(): void;
 }
 
 /** A line as it was written: redacted, with its time and its level at the start. */
@@ -89,6 +91,10 @@ export function openLog({ level, file, secrets = [], onLine }: LogOptions): Proc
     debug: writer('debug'),
     setLevel: (next) => {
       enabled = LOG_LEVELS.indexOf(next);
+    },
+    end: () => {
+      log.transports.console.level = false;
+      log.transports.file.level = false;
     },
   };
 }

@@ -8,6 +8,8 @@ export interface AppFolder {
   readonly logFile: string;
   /** The last look for a new version. */
   readonly lookFile: string;
+  /** What a reset could not undo, until the next start has told it. */
+  readonly leftoversFile: string;
   /** What Chromium keeps: its caches and the key of the encrypted secrets' backend. */
   readonly chromium: string;
 }
@@ -27,6 +29,7 @@ export function appFolder(
     settingsFile: path.join(root, 'settings.json'),
     logFile: path.join(root, 'app.log'),
     lookFile: path.join(root, 'new-version.json'),
+    leftoversFile: path.join(root, 'reset.json'),
     chromium: path.join(root, 'chromium'),
   };
 }

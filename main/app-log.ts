@@ -35,6 +35,11 @@ export class AppLog extends EventEmitter<{ line: [LogLine] }> {
     this.#log.setLevel(level);
   }
 
+  /** Writes nothing any more, so that its file can go. */
+  end(): void {
+    this.#log.end();
+  }
+
   /** Hides these values from now on, wherever they turn up. */
   hide(secrets: readonly string[]): void {
     for (const secret of secrets) if (!this.#secrets.includes(secret)) this.#secrets.push(secret);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { app, BrowserWindow, dialog, powerMonitor, protocol } from 'electron';
 import { LOG_LEVELS, type LogLevel } from '../app/log.ts';
@@ -12,6 +13,8 @@ import { registerScheme } from './windows/protocol.ts';
 
 /** Calls in flight get 5 s, then the rest of a refresh that is under way, whose rotated token must not be lost. */
 const LONGEST_END_MS = 15_000;
+/** The same after the logouts, for which servers and stores have their own time. */
+const LONGEST_RESET_MS = 75_000;
 
 // The Keychain item of the encryption key is named after the app: one that runs from its source must not ask for that of
 // an installed one.
@@ -63,11 +66,11 @@ function run(): void {
   registerScheme(protocol);
   denyByDefault(app);
 
-  const started = app.whenReady().then(() => startShell({ folder, log, env }));
+  const started = app.whenReady().then(() => startShell({ folder, log, env, onReset: () => end('reset') }));
   app.on('activate', () => void started.then((shell) => shell.openWindow()));
   // The app lives in the menu bar.
   app.on('window-all-closed', () => undefined);
-  untilQuit(started, log);
+  const end = untilEnd(started, log);
   started.then(
     () => logger.info('Started', { version: VERSION, electron: process.versions.electron }),
     (error: unknown) => {
@@ -80,15 +83,20 @@ function run(): void {
   );
 }
 
-/** Quits once the servers have ended, which takes a while when calls are in flight. */
-function untilQuit(started: Promise<Shell>, { logger }: AppLog): void {
+/** How the app ends: as it is, or as if it had never been there, to start anew. */
+type End = 'quit' | 'reset';
+
+/**
+ * Quits once the servers have ended, which takes a while when calls are in flight.
+ * @returns what ends the app, if nothing has so far
+ */
+function untilEnd(started: Promise<Shell>, { logger }: AppLog): (how: End) => void {
   let ending = false;
   let systemEnds = false;
   app.on('second-instance', (_event, _argv, _folder, data) => {
     // Whoever starts the app while it ends wants it to run.
     if (ending) {
-      // The next one has the settings of this one, the key that callers need among them.
-      Object.assign(process.env, env);
+      giveEnvironmentOn();
       app.relaunch();
     } else {
       const { withServer } = data as SecondStart;
@@ -98,29 +106,57 @@ function untilQuit(started: Promise<Shell>, { logger }: AppLog): void {
   app.on('before-quit', (event) => {
     // Macs take a quit that is put off for a refusal to log out or shut down.
     if (!systemEnds) event.preventDefault();
-    end();
+    end('quit');
   });
   void app.whenReady().then(() =>
     powerMonitor.on('shutdown', () => {
       systemEnds = true;
-      end();
+      end('quit');
     }),
   );
 
-  function end(): void {
+  function end(how: End): void {
     if (ending) return;
     ending = true;
-    logger.info('Stopping');
-    for (const window of BrowserWindow.getAllWindows()) window.hide();
+    logger.info(how === 'reset' ? 'Resetting everything' : 'Stopping');
+    const leave = () => {
+      if (how === 'reset') startAnew();
+      app.exit(0);
+    };
+    // The window says meanwhile that everything is being reset.
+    if (how === 'quit') for (const window of BrowserWindow.getAllWindows()) window.hide();
     // What hangs beyond that, such as a command of the store, is left behind.
-    setTimeout(() => app.exit(0), LONGEST_END_MS).unref();
+    setTimeout(leave, how === 'reset' ? LONGEST_RESET_MS : LONGEST_END_MS).unref();
     void started
-      .then((shell) => shell.close())
+      .then((shell) => (how === 'reset' ? shell.reset() : shell.close()))
+      .catch((error: unknown) => {
+        logger.error('The app did not end well', {
+          error: error instanceof Error ? error.stack : String(error),
+        });
+      })
       .finally(() => {
         logger.info('Stopped');
-        app.exit(0);
+        leave();
       });
   }
+
+  return end;
+}
+
+/**
+ * Starts the app again, when this process has ended; an AppImage at once, because its file system goes with this process.
+ * That one does not meet this one's lock: it was in the folder that is gone.
+ */
+function startAnew(): void {
+  giveEnvironmentOn();
+  const { APPIMAGE } = env;
+  if (!app.isPackaged || !APPIMAGE) app.relaunch();
+  else spawn(APPIMAGE, process.argv.slice(1), { detached: true, stdio: 'ignore' }).unref();
+}
+
+/** The next process has the settings of this one, the key that callers need among them. */
+function giveEnvironmentOn(): void {
+  Object.assign(process.env, env);
 }
 
 function levelFrom(variable: string | undefined): LogLevel {

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import {
   app,
+  BrowserWindow,
   clipboard,
   ipcMain,
   Menu,
@@ -36,6 +37,10 @@ import { Connectivity } from './network/connectivity.ts';
 import { createSystemNetwork } from './network/system-network.ts';
 import { electronNotifications, LoginNotifications } from './notifications.ts';
 import { watchPower } from './power.ts';
+import { deleteEncryptionKey } from './reset/encryption-key.ts';
+import { eraseFolder } from './reset/erase.ts';
+import { keepLeftovers, takeLeftovers } from './reset/leftovers.ts';
+import { reset } from './reset/reset.ts';
 import { createAppStore } from './secrets/app-store.ts';
 import { createSafeStorageCipher } from './secrets/safe-storage-cipher.ts';
 import { secretsOf } from './servers/configuration.ts';
@@ -63,16 +68,20 @@ export interface Shell {
   refuseServer(): void;
   /** Ends all servers and keeps their logins. */
   close(): Promise<void>;
+  /** Ends all servers, and takes back everything that this app has done on this computer. */
+  reset(): Promise<void>;
 }
 
 export interface ShellOptions {
   readonly folder: AppFolder;
   readonly log: AppLog;
   readonly env: NodeJS.ProcessEnv;
+  /** The person wants everything to be reset, and has been asked whether they really do. */
+  readonly onReset: () => void;
 }
 
 /** Puts the app together and starts it: the tray first, then the servers, side by side. Call it when Electron is ready. */
-export async function startShell({ folder, log, env }: ShellOptions): Promise<Shell> {
+export async function startShell({ folder, log, env, onReset }: ShellOptions): Promise<Shell> {
   const { logger } = log;
   const preload = path.join(DIST, 'main', 'preload.cjs');
   const cipher = createSafeStorageCipher({ safeStorage, appName: app.name });
@@ -220,6 +229,7 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
     openLog: actions.openLog,
     setStartAtLogin,
     openNewVersion: newVersion.openPage,
+    reset: onReset,
   });
   handleAll(ipcMain, handlers, { pages, log: logger });
 
@@ -279,7 +289,24 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
   model.setStartAtLogin(await item?.isOn());
   void updates.start();
 
-  if (commands.configurations.length === 0) openWindow();
+  const leftovers = await takeLeftovers(folder.leftoversFile);
+  if (leftovers.length > 0) {
+    const message = 'MCP Auth Proxy was reset, but not everything could be undone.';
+    model.notify({ id: 'leftovers', message, cure: leftovers.join(' ') });
+  }
+  if (commands.configurations.length === 0 || leftovers.length > 0) openWindow();
+
+  async function stop(): Promise<void> {
+    stopWatchingPower();
+    stopWatchingNetwork();
+    stopWatchingSettings();
+    model.off('change', show);
+    logins.close();
+    // Not in the middle of the click that may have led here.
+    setImmediate(() => tray.destroy());
+    await updates.close();
+  }
+
   return {
     openWindow,
     refuseServer() {
@@ -291,15 +318,24 @@ export async function startShell({ folder, log, env }: ShellOptions): Promise<Sh
       openWindow();
     },
     async close() {
-      stopWatchingPower();
-      stopWatchingNetwork();
-      stopWatchingSettings();
-      model.off('change', show);
-      await updates.close();
-      logins.close();
-      // Not in the middle of the click that may have led here.
-      setImmediate(() => tray.destroy());
+      await stop();
       await servers.close();
+    },
+    async reset() {
+      await stop();
+      await reset({
+        forgetServers: () => servers.forget(),
+        stopWriting: async () => {
+          for (const window of BrowserWindow.getAllWindows()) window.destroy();
+          // A change that was made just now may still be on its way to the disk.
+          await settings.reread({ again: false });
+          log.end();
+        },
+        loginItem: item,
+        deleteKey: () => deleteEncryptionKey({ appName: app.name }),
+        erase: () => eraseFolder(folder),
+        keep: (left) => keepLeftovers(folder.leftoversFile, left),
+      });
     },
   };
 }

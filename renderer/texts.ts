@@ -189,6 +189,22 @@ export const texts = {
       debug: 'Everything',
     } satisfies Record<AppSettings['logLevel'], string>,
   },
+  reset: {
+    title: 'Start over',
+    hint: 'Logs out everywhere and deletes all that the app keeps on this computer. You are asked first.',
+    open: 'Reset everything…',
+    question: 'Reset everything?',
+    logins: (names: string) =>
+      `You are logged out of ${names}. Each server is told, where it can be, and the stored logins are deleted.`,
+    loginsWithoutServers: 'Stored logins are deleted.',
+    files: 'Your servers and settings are deleted, with older copies of them, the log, cookies and caches.',
+    startAtLogin: 'The app no longer starts at login.',
+    afterwards:
+      'This cannot be undone. MCP clients get no answer any more. The app then starts as if for the first time.',
+    confirm: 'Reset everything',
+    resetting: 'Resetting everything …',
+    resettingExplained: 'The servers are told first, which may take some seconds. Then the app starts anew.',
+  },
   log: {
     title: 'Log',
     level: 'Show',

@@ -7,6 +7,7 @@ export const REQUEST_CHANNELS = {
   'app:start-at-login': 'status',
   'app:dismiss-notice': 'status',
   'app:open-new-version': 'status',
+  'app:reset': 'status',
   'calls:recent': 'status',
   'log:recent': 'status',
   'log:open': 'status',

@@ -41,6 +41,8 @@ export interface Requests {
   'app:start-at-login': { page: 'status'; request: boolean; response: undefined };
   'app:dismiss-notice': { page: 'status'; request: { id: string }; response: undefined };
   'app:open-new-version': { page: 'status'; request: undefined; response: undefined };
+  /** Begins to reset everything, in the course of which the page ends. */
+  'app:reset': { page: 'status'; request: undefined; response: undefined };
   'calls:recent': { page: 'status'; request: undefined; response: readonly CallView[] };
   'log:recent': { page: 'status'; request: undefined; response: readonly LogLine[] };
   'log:open': { page: 'status'; request: undefined; response: undefined };

@@ -16,6 +16,7 @@ interface HandlerParts {
   readonly openLog: () => void;
   readonly setStartAtLogin: (on: boolean) => Promise<void>;
   readonly openNewVersion: () => Promise<void>;
+  readonly reset: () => void;
 }
 
 /** What answers each request of the pages. */
@@ -34,6 +35,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     'app:start-at-login': (on) => done(parts.setStartAtLogin(on)),
     'app:dismiss-notice': ({ id }) => done(model.dismiss(id)),
     'app:open-new-version': () => done(parts.openNewVersion()),
+    'app:reset': () => done(parts.reset()),
     'calls:recent': () => servers.recentCalls,
     'log:recent': () => log.recent,
     'log:open': () => done(openLog()),

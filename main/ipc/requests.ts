@@ -44,6 +44,7 @@ const SCHEMAS: { readonly [C in RequestChannel]: v.GenericSchema<unknown, Reques
   'app:start-at-login': v.boolean(),
   'app:dismiss-notice': v.strictObject({ id }),
   'app:open-new-version': nothing,
+  'app:reset': nothing,
   'calls:recent': nothing,
   'log:recent': nothing,
   'log:open': nothing,

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Broker, BrokerCall } from '../../app/broker.ts';
 import type { Logger } from '../../app/log.ts';
+import type { Revocation } from '../../app/oauth/revocation.ts';
 import type { Settings } from '../../app/settings.ts';
 import { systemCode } from '../../app/store/file-errors.ts';
 import { SecretStoreError } from '../../app/store/secret-store.ts';
@@ -98,15 +99,15 @@ export class RunningServer extends EventEmitter<ServerEvents> {
 
   /**
    * Ends the login, also of a server that could not be started.
+   * @returns `undefined` when its settings are too wrong for that
    * @throws {SecretStoreError} when the stored login could not be removed
    */
-  async logOut(): Promise<void> {
+  async logOut(): Promise<Revocation | undefined> {
     const { checked } = this.#configuration;
-    if (this.broker) await this.broker.logout();
-    else if (checked && !this.#closing) {
-      const broker = this.#parts.createBroker(checked);
-      await broker.logout().finally(() => broker.close());
-    }
+    if (this.broker) return this.broker.logout();
+    if (!checked || this.#closing) return undefined;
+    const broker = this.#parts.createBroker(checked);
+    return broker.logout().finally(() => broker.close());
   }
 
   async #run(settings: Settings): Promise<void> {

@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Broker } from '../../app/broker.ts';
 import type { Logger } from '../../app/log.ts';
+import type { Revocation } from '../../app/oauth/revocation.ts';
 import type { Settings } from '../../app/settings.ts';
+import { SecretStoreError } from '../../app/store/secret-store.ts';
 import { loginOf, portOf } from '../settings/server-settings.ts';
 import type { CallView, ServerView } from '../view.ts';
 import type { ServerConfiguration } from './configuration.ts';
@@ -12,6 +14,20 @@ import { RunningServer } from './running-server.ts';
 
 /** A logout at a server that does not answer holds a removal up for so long at most, in milliseconds. */
 const LOGOUT_MS = 15_000;
+/** When everything is reset there is no later: both tokens are waited for, for which a server has 10 s each. */
+const FORGETTING_MS = 25_000;
+
+/** What became of a server's login when everything was reset. */
+export interface Farewell {
+  /** What the server was called. */
+  readonly name: string;
+  /**
+   * How the revocation went, or why nothing is known of it: `still_stored` when the login could not be removed, with the
+   * `reason` for people; `late` when there was no time left; `misconfigured` when there could be no broker to do it.
+   */
+  readonly outcome: Revocation | 'still_stored' | 'late' | 'misconfigured';
+  readonly reason?: string;
+}
 
 export interface ServersOptions {
   /** Makes the broker of a server; it is not started yet. */
@@ -119,6 +135,23 @@ export class Servers extends EventEmitter<ServersEvents> {
     await ended;
   }
 
+  /**
+   * Ends all servers for good, side by side: each is logged out, for which it has 25 s, and closed. Never rejects.
+   * @returns what became of the logins
+   */
+  async forget(): Promise<readonly Farewell[]> {
+    this.#isClosed = true;
+    const farewells: Farewell[] = [];
+    for (const server of this.#servers.values())
+      this.#end(server, async () => {
+        const farewell = await this.#takeLeave(server, FORGETTING_MS);
+        // Another one has the same login, and ends it.
+        if (farewell.outcome !== 'misconfigured' || !this.#isLoginOfAnother(server)) farewells.push(farewell);
+      });
+    await Promise.all(this.#ending.values());
+    return farewells;
+  }
+
   /** Ends all servers side by side and keeps their logins. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -145,6 +178,13 @@ export class Servers extends EventEmitter<ServersEvents> {
     return [...this.#servers.values()].some((one) => loginOf(one.configuration.settings) === login);
   }
 
+  #isLoginOfAnother({ configuration: { settings } }: RunningServer): boolean {
+    const login = loginOf(settings);
+    return [...this.#servers.values()].some(
+      ({ configuration: { checked } }) => checked !== undefined && loginOf({ ...checked }) === login,
+    );
+  }
+
   #end(server: RunningServer, before?: () => Promise<void>): Promise<void> {
     server.removeAllListeners('view');
     server.removeAllListeners('login_needed');
@@ -168,21 +208,31 @@ export class Servers extends EventEmitter<ServersEvents> {
   }
 
   async #logOut(server: RunningServer): Promise<void> {
+    const { outcome, reason } = await this.#takeLeave(server, LOGOUT_MS);
     const { log } = this.#options;
+    if (outcome === 'still_stored') log.warn('The login of a removed server stays stored', { reason });
+    if (outcome === 'late') log.warn('A removed server could not be logged out in time');
+  }
+
+  /** Logs a server out. Never rejects. */
+  async #takeLeave(server: RunningServer, withinMs: number): Promise<Farewell> {
+    const { name } = server.view;
     const inTime = new AbortController();
     const logout = server.logOut().then(
-      () => true,
-      (error: unknown) => {
-        log.warn('The login of a removed server stays stored', {
-          reason: error instanceof Error ? error.message : String(error),
-        });
-        return true;
+      (revocation): Farewell => ({ name, outcome: revocation ?? 'misconfigured' }),
+      (error: unknown): Farewell => {
+        if (error instanceof SecretStoreError)
+          return { name, outcome: 'still_stored', reason: error.message };
+        const reason = error instanceof Error ? error.stack : String(error);
+        this.#options.log.error('A logout failed for an unknown reason', { reason });
+        return { name, outcome: 'still_stored' };
       },
     );
-    const patience = delay(LOGOUT_MS, false, { signal: inTime.signal, ref: false }).catch(() => false);
-    if (!(await Promise.race([logout, patience])))
-      log.warn('A removed server could not be logged out in time');
+    const late: Farewell = { name, outcome: 'late' };
+    const patience = delay(withinMs, late, { signal: inTime.signal, ref: false }).catch(() => late);
+    const farewell = await Promise.race([logout, patience]);
     inTime.abort();
+    return farewell;
   }
 
   #portsOfOthers(server: RunningServer): ReadonlySet<number> {

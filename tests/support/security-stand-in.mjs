@@ -126,6 +126,11 @@ function hang() {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
+/** Without -a any account's item fits. */
+function firstAccount(service) {
+  return Object.keys(readJson('items.json', {})[service] ?? {})[0];
+}
+
 const commands = {
   'add-generic-password'(words) {
     const options = getopt(words, 'UA', 'acCDGjlpsTwX');
@@ -146,6 +151,7 @@ const commands = {
   'find-generic-password'(words) {
     const options = getopt(words, 'gw', 'acCDGjls');
     if (options === undefined) return 2;
+    options.a ??= firstAccount(options.s);
     return withFault('find-generic-password', options, () => {
       const secret = readJson('items.json', {})[options.s]?.[options.a];
       if (secret === undefined) {
@@ -166,6 +172,7 @@ const commands = {
   'delete-generic-password'(words) {
     const options = getopt(words, '', 'acCDGjls');
     if (options === undefined) return 2;
+    options.a ??= firstAccount(options.s);
     const code = withFault('delete-generic-password', options, () =>
       exclusively(() => {
         const items = readJson('items.json', {});

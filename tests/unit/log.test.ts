@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -204,6 +204,16 @@ describe('a log file', () => {
       expect(mode & 0o777).toBe(0o600);
     }
     expect(await readFile(file, 'utf8')).toContain('count=109');
+  });
+
+  it('is not made anew once the log has ended', async () => {
+    const folder = await givenFolder();
+    const log = openLog({ level: 'debug', file: path.join(folder, 'app.log') });
+    log.info('first');
+    await rm(path.join(folder, 'app.log'));
+    log.end();
+    log.error('last');
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('has what was written just before the process died', async () => {

@@ -3,6 +3,7 @@ import type { AppSettings, AppView, LoginWay } from '../../../main/view.ts';
 import { texts } from '../../texts.ts';
 import { Fault } from '../parts/field.tsx';
 import { LoginWait } from './login-wait.tsx';
+import { ResetSetting } from './reset-setting.tsx';
 import { StartAtLogin } from './start-at-login.tsx';
 import { Switch } from './switch.tsx';
 import { useSetting } from './use-setting.ts';
@@ -14,6 +15,7 @@ export function SettingsView({ view }: { view: AppView }) {
   const newVersions = useSetting(settings, 'lookForNewVersions');
   const loggingIn = useId();
   const app = useId();
+  const reset = useId();
   return (
     <>
       <div class="toolbar">
@@ -51,6 +53,12 @@ export function SettingsView({ view }: { view: AppView }) {
             onChange={newVersions.change}
           />
           <LogLevelChoice settings={settings} fixed={view.logLevelFixed} />
+        </div>
+      </section>
+      <section class="settings apart" aria-labelledby={reset}>
+        <h3 id={reset}>{texts.reset.title}</h3>
+        <div class="card">
+          <ResetSetting servers={view.servers} />
         </div>
       </section>
     </>

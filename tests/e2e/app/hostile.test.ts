@@ -266,6 +266,7 @@ describe.runIf(missing === undefined)('against attacks', { timeout: 60_000 }, ()
       ['app:dismiss-notice', { id: '' }],
       ['app:dismiss-notice', { id: huge }],
       ['app:open-new-version', { page: 'https://evil.example/' }],
+      ['app:reset', { folder: '/' }],
       ['server:check', { url: huge }],
       ['server:check', { url: ['http://127.0.0.1:9/'] }],
       ['server:add', HARMLESS, HARMLESS],

@@ -8,6 +8,7 @@ describe('the folder of the app', () => {
       settingsFile: '/elsewhere/state/settings.json',
       logFile: '/elsewhere/state/app.log',
       lookFile: '/elsewhere/state/new-version.json',
+      leftoversFile: '/elsewhere/state/reset.json',
       chromium: '/elsewhere/state/chromium',
     });
   });

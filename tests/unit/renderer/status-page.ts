@@ -121,6 +121,7 @@ const DEFAULTS: Answers = {
   'app:start-at-login': () => undefined,
   'app:dismiss-notice': () => undefined,
   'app:open-new-version': () => undefined,
+  'app:reset': () => undefined,
   'calls:recent': () => [],
   'log:recent': () => [],
   'log:open': () => undefined,

@@ -30,6 +30,7 @@ const GOOD: { readonly [C in RequestChannel]: Requests[C]['request'] } = {
   'app:start-at-login': true,
   'app:dismiss-notice': { id: 'notice' },
   'app:open-new-version': undefined,
+  'app:reset': undefined,
   'calls:recent': undefined,
   'log:recent': undefined,
   'log:open': undefined,

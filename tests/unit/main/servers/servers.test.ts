@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Broker } from '../../../../app/broker.ts';
+import { accountOf } from '../../../../app/oauth/login-record.ts';
 import type { Settings } from '../../../../app/settings.ts';
 import { createMemoryStore } from '../../../../app/store/memory.ts';
 import { type SecretStore, SecretStoreError } from '../../../../app/store/secret-store.ts';
@@ -12,6 +13,7 @@ import { DEFAULT_APP_SETTINGS } from '../../../../main/settings/document.ts';
 import type { StoredServer } from '../../../../main/settings/server-settings.ts';
 import type { AppSettings, CallView, ServerView } from '../../../../main/view.ts';
 import { callTool, givenClient, givenUpstream, logIn, RecordingLog, rpc } from '../../../support/broker.ts';
+import { answering, onPath } from '../../../support/login.ts';
 
 let log: RecordingLog;
 let store: SecretStore;
@@ -132,6 +134,56 @@ describe('Servers', () => {
       'logged_out',
     ]);
     expect(loggedIn).toEqual(['a']);
+  });
+
+  it('ends all logins and all servers when everything is reset, and says what became of each', async () => {
+    const upstream = await givenUpstream();
+    const deaf = await givenUpstream({
+      authorizationServer: {
+        respond: onPath('/revoke', answering(503, '')),
+      },
+    });
+    const locked: SecretStore = {
+      ...createMemoryStore(),
+      delete: async () => {
+        throw new SecretStoreError('locked', 'The keyring is locked.');
+      },
+    };
+    const servers = givenServers(
+      (settings) => new Broker({ settings, log, store: settings.profile === 'locked' ? locked : store }),
+    );
+    const { port } = await givenTakenPort();
+    await servers.apply(
+      configured([
+        named(stored('in', upstream.mcpUrl), 'Logged in'),
+        named(stored('out', upstream.mcpUrl), 'Logged out'),
+        named(stored('deaf', deaf.mcpUrl), 'Deaf'),
+        named(stored('locked', upstream.mcpUrl), 'Locked'),
+        named(stored('taken', upstream.mcpUrl, { port }), 'No port'),
+        named(stored('wrong', upstream.mcpUrl, { port: 'x' }), 'Wrong'),
+        named(stored('twice', upstream.mcpUrl, { profile: 'in' }), 'The same login'),
+      ]),
+    );
+    for (const id of ['in', 'deaf']) await logIn(brokerOf(servers, id));
+    const { mcpUrl } = viewOf(servers, 'in');
+    const revoked = upstream.authorizationServer.requests.next(({ path }) => path === '/revoke');
+    const farewells = await servers.forget();
+    await revoked;
+    expect([...farewells].sort((a, b) => a.name.localeCompare(b.name))).toEqual([
+      { name: 'Deaf', outcome: 'failed' },
+      { name: 'Locked', outcome: 'still_stored', reason: 'The keyring is locked.' },
+      { name: 'Logged in', outcome: 'revoked' },
+      { name: 'Logged out', outcome: 'nothing_to_revoke' },
+      { name: 'No port', outcome: 'nothing_to_revoke' },
+      { name: 'Wrong', outcome: 'misconfigured' },
+    ]);
+    for (const profile of ['in', 'deaf']) {
+      const url = profile === 'in' ? upstream.mcpUrl : deaf.mcpUrl;
+      expect(await store.get(accountOf(url, profile))).toBeUndefined();
+    }
+    await expect(fetch(mcpUrl)).rejects.toThrow();
+    await servers.apply(configured([stored('in', upstream.mcpUrl)]));
+    await expect(fetch(mcpUrl)).rejects.toThrow();
   });
 
   it('says nothing when nothing is different', async () => {

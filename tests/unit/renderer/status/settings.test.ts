@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { describePage } from '../status-page.ts';
-import { view } from '../views.ts';
+import { server, view } from '../views.ts';
 
 const fragment = '#settings';
 
@@ -98,6 +98,53 @@ describePage('the settings in the window', (open) => {
     const { page } = await open({ 'app:view': () => view({ startAtLogin: undefined }) }, { fragment });
     await page.getByText('This build of the app cannot start at login.').waitFor();
     expect(await page.getByRole('switch', { name: 'Start at login' }).isDisabled()).toBe(true);
+  });
+
+  it('reset everything after a question that says what goes, and whose first answer is no', async () => {
+    const servers = [server(), server({ id: 'b', name: 'Notes' })];
+    const { page, asked, next } = await open({ 'app:view': () => view({ servers }) }, { fragment });
+    const button = page.getByRole('button', { name: 'Reset everything…' });
+    await button.focus();
+    await page.keyboard.press('Enter');
+    const question = page.getByRole('alertdialog', { name: 'Reset everything?' });
+    const cancel = question.getByRole('button', { name: 'Cancel' });
+    await cancel.and(page.locator(':focus')).waitFor();
+    await question.getByText('You are logged out of Craft, Notes.').waitFor();
+    await page.keyboard.press('Enter');
+    await question.waitFor({ state: 'detached' });
+    await button.and(page.locator(':focus')).waitFor();
+    await page.keyboard.press('Enter');
+    await cancel.and(page.locator(':focus')).waitFor();
+    await page.keyboard.press('Escape');
+    await question.waitFor({ state: 'detached' });
+    expect(asked.some(({ channel }) => channel === 'app:reset')).toBe(false);
+
+    await page.keyboard.press('Enter');
+    await cancel.and(page.locator(':focus')).waitFor();
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    expect(await next('app:reset')).toBeUndefined();
+    const waiting = page.getByRole('alertdialog', { name: 'Resetting everything …' });
+    await waiting.getByText('Then the app starts anew.').and(page.locator(':focus')).waitFor();
+    await page.keyboard.press('Escape');
+    await waiting.waitFor();
+    expect(await waiting.getByRole('button').count()).toBe(0);
+  });
+
+  it('ask again when nothing could be reset, and say that', async () => {
+    const { page } = await open(
+      {
+        'app:reset': () => {
+          throw new Error('Something went wrong; look at the log.');
+        },
+      },
+      { fragment },
+    );
+    await page.getByRole('button', { name: 'Reset everything…' }).click();
+    const question = page.getByRole('alertdialog', { name: 'Reset everything?' });
+    await question.getByRole('button', { name: 'Reset everything' }).click();
+    await question.getByRole('alert').getByText('Something went wrong; look at the log.').waitFor();
+    await question.getByRole('button', { name: 'Cancel' }).and(page.locator(':focus')).waitFor();
   });
 
   it('say where the app does not know of new versions', async () => {
