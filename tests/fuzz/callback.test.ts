@@ -52,7 +52,7 @@ const change: fc.Arbitrary<Change> = fc.record({
 });
 
 describe('the callback of a login', () => {
-  it('is taken only as it was asked for, whatever its query is', { timeout: 60_000 }, async () => {
+  it('is taken only as it was asked for, whatever its query is', async () => {
     const { server, request } = await givenFuzzTarget();
     const { origin } = server;
     const metadata = {

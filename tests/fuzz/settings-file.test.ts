@@ -90,9 +90,7 @@ describe('the text of a settings file', () => {
 });
 
 describe('a settings file of any content', () => {
-  it('never stops the app, is never lost, and is written without a secret in the clear', {
-    timeout: 120_000,
-  }, async () => {
+  it('never stops the app, is never lost, and is written without a secret in the clear', async () => {
     const root = await givenFolder();
     let turn = 0;
     await fc.assert(

@@ -1,4 +1,5 @@
 import { MAX_HELD_BYTES } from '../../app/limits.ts';
+import type { Pulse } from './pulse.ts';
 import { Tally } from './tally.ts';
 
 /** What may go wrong on purpose with one request at the upstream. */
@@ -60,14 +61,16 @@ export class Ledger {
   /** Each request that carries a number of its own can be found again at the upstream. */
   readonly #calls = new Map<number, HttpCall>();
   readonly #authorization: Outages;
+  readonly #pulse: Pick<Pulse, 'wasLate'>;
   readonly #explained = new Tally();
   readonly #unexplained: string[] = [];
   #unexplainedCount = 0;
   #requests = 0;
 
   /** @param authorization when no refresh could succeed */
-  constructor(authorization: Outages) {
+  constructor(authorization: Outages, pulse: Pick<Pulse, 'wasLate'>) {
     this.#authorization = authorization;
+    this.#pulse = pulse;
   }
 
   begin(method: string, bodyBytes: number): HttpCall {
@@ -138,11 +141,14 @@ export class Ledger {
       case 'upstream_unreachable':
         return fault === 'reset' || fault === 'garbage' ? `502 ${code} | ${fault}` : undefined;
       case 'upstream_timeout':
-        return fault === 'silent' ? `504 ${code} | ${fault}` : undefined;
+        return fault === 'silent' ? `504 ${code} | ${fault}` : this.#byTheMachine(call, `504 ${code}`);
       case 'refresh_unavailable':
         return this.#authorization.overlap(startedAt, performance.now())
           ? `503 ${code} | authorization server out of order`
           : undefined;
+      case 'not_authenticated':
+        // Tokens of two seconds have ended on their way, one after the other.
+        return this.#byTheMachine(call, code);
       case 'token_renewed':
         return bodyBytes > MAX_HELD_BYTES ? `503 ${code} | body beyond 4 MiB met an ended token` : undefined;
       case undefined:
@@ -153,5 +159,9 @@ export class Ledger {
       default:
         return undefined;
     }
+  }
+
+  #byTheMachine({ startedAt }: HttpCall, what: string): string | undefined {
+    return this.#pulse.wasLate(startedAt, performance.now()) ? `${what} | machine too busy` : undefined;
   }
 }

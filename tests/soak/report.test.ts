@@ -21,6 +21,7 @@ const GOOD: SoakResult = {
   injected: new Map([['upstream: reset', 5]]),
   authorizationOutages: 1,
   tokensRejected: 2,
+  timesTooBusy: 0,
   streamsCut: 1,
   sessions: 10,
   resumed: 4,

@@ -19,6 +19,8 @@ export interface SoakResult {
   readonly authorizationOutages: number;
   readonly tokensRejected: number;
   readonly streamsCut: number;
+  /** How often the machine was too busy to run the soak in time. */
+  readonly timesTooBusy: number;
   readonly sessions: number;
   readonly resumed: number;
   readonly notifications: number;
@@ -109,6 +111,7 @@ export function reportOf(result: SoakResult): string {
     ...namedRows('– ', result.injected, (_, number) => count(number)),
     ['all access tokens refused at once', count(result.tokensRejected)],
     ['all streams cut at once', count(result.streamsCut)],
+    ['times the machine was too busy', count(result.timesTooBusy)],
     [
       'refreshes',
       `${count(broker.refreshes)} done, ${count(broker.refreshFailures)} failed in ${count(result.authorizationOutages)} outages; rotated ${count(result.granted)} times, reuse found ${result.refused} times`,

@@ -9,6 +9,7 @@ import { type BrokerProcess, type Probed, startBrokerProcess } from './broker-pr
 import { Faults } from './faults.ts';
 import { createLoadCounts, runLane } from './lane.ts';
 import { Ledger, Outages } from './ledger.ts';
+import { Pulse } from './pulse.ts';
 import type { Sample, SoakResult } from './report.ts';
 
 export interface SoakOptions {
@@ -52,7 +53,8 @@ const STATUS = v.object({
 export async function runSoak({ root, seconds, seed, say }: SoakOptions): Promise<SoakResult> {
   const folder = await mkdtemp(join(tmpdir(), 'soak-'));
   const authorization = new Outages();
-  const ledger = new Ledger(authorization);
+  const pulse = new Pulse();
+  const ledger = new Ledger(authorization, pulse);
   const random = createRandom(seed);
   const faults = new Faults({ random, ledger, authorization });
   const upstream = await startUpstream({
@@ -136,6 +138,7 @@ export async function runSoak({ root, seconds, seed, say }: SoakOptions): Promis
       authorizationOutages: authorization.count,
       tokensRejected,
       streamsCut,
+      timesTooBusy: pulse.gaps,
       sessions: counts.sessions,
       resumed: counts.resumed,
       notifications: counts.notifications,
@@ -155,6 +158,7 @@ export async function runSoak({ root, seconds, seed, say }: SoakOptions): Promis
       openStreamsAfter: faults.openStreams,
     };
   } finally {
+    pulse.stop();
     await broker.stop();
     await upstream.close();
     await rm(folder, { recursive: true, force: true });
