@@ -33,9 +33,12 @@ export function createStatusWindow(options: StatusWindowOptions): StatusWindow {
       if (current === undefined) {
         const window = makeWindow(options);
         current = window;
-        window.once('closed', () => {
-          current = undefined;
-        });
+        const forget = () => {
+          if (current === window) current = undefined;
+        };
+        // A window that closes loses its page first, and can be shown no more.
+        window.webContents.once('destroyed', forget);
+        window.once('closed', forget);
         load(window, url, options.log);
         return;
       }
