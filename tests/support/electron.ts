@@ -10,6 +10,7 @@ import { findElectron, sandboxArguments } from '../../build/electron.mjs';
 import { type Desktop, missingDesktop } from './desktop.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const HELD = fileURLToPath(new URL('held-electron.mjs', import.meta.url));
 
 /** Milliseconds that the app has to quit when its test is over. */
 const QUIT_WITHIN = 20_000;
@@ -72,7 +73,7 @@ export function missingElectron(): string | undefined {
  * error, and shows what it wrote.
  */
 export async function launchApp(options: AppOptions): Promise<RunningApp> {
-  const { executable, args, env } = command(options);
+  const { executable, args, env } = command(options, [HELD]);
   const app = await _electron.launch({
     executablePath: executable,
     args,
@@ -157,13 +158,17 @@ export async function bundleApp(folder: string, main: string): Promise<void> {
   ]);
 }
 
-function command({ desktop, stateDir, env = {}, args = [], folder = PROJECT, ...options }: AppOptions) {
+/** @param starter what starts the app, if it is not to start by itself */
+function command(
+  { desktop, stateDir, env = {}, args = [], folder = PROJECT, ...options }: AppOptions,
+  starter: readonly string[] = [],
+) {
   const { executable, app, sandbox } = options.executable
     ? { executable: options.executable, app: [], sandbox: sandboxArguments() }
     : withElectron(folder);
   return {
     executable,
-    args: [...sandbox, '--disable-gpu', ...app, ...args],
+    args: [...sandbox, '--disable-gpu', ...starter, ...app, ...args],
     env: { ...desktop.env, STATE_DIR: stateDir, ...env },
   };
 }
