@@ -93,6 +93,8 @@ export async function launchApp(options: AppOptions): Promise<RunningApp> {
     clearTimeout(hung);
     if (end !== 0) throw new Error(`The app ended with ${end}:\n${output()}`);
   });
+  // What the app does as soon as it is ready is done then: its promise was there before this one.
+  await app.evaluate((electron) => electron.app.whenReady());
   return {
     app,
     statusWindow: () => pageAt(app, 'app://status/'),

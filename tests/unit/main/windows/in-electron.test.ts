@@ -12,7 +12,7 @@ import type { Fixture } from './fixture/main.ts';
 
 const STATUS = 'app://status/index.html';
 
-type Main = typeof globalThis & { fixture: Fixture };
+type Main = typeof globalThis & { fixture: Fixture; download: Promise<boolean> };
 interface Window {
   readonly running: RunningApp;
   readonly page: Page;
@@ -361,18 +361,17 @@ describe.runIf(missing === undefined)('in a real Electron', () => {
             `navigator.permissions.query({ name: '${name}' }).then(({ state }) => state)`,
           ),
         ).toBe('denied');
-      const download = running.app.evaluate(
-        ({ session }) =>
-          new Promise((tell) =>
-            session
-              .fromPartition('strangers')
-              .once('will-download', (event: { defaultPrevented: boolean }) => tell(event.defaultPrevented)),
-          ),
-      );
+      await running.app.evaluate(({ session }) => {
+        (globalThis as Main).download = new Promise((tell) =>
+          session
+            .fromPartition('strangers')
+            .once('will-download', (event: { defaultPrevented: boolean }) => tell(event.defaultPrevented)),
+        );
+      });
       await stranger.evaluate(
         "const link = document.createElement('a'); link.href = 'data:text/plain,x'; link.download = 'x'; document.body.append(link); link.click()",
       );
-      expect(await download).toBe(true);
+      expect(await running.app.evaluate(() => (globalThis as Main).download)).toBe(true);
       expect((await stranger.goto(`${server.origin}/private`))?.status()).toBe(401);
       await expect(stranger.goto(`https://localhost:${port}/`)).rejects.toThrow(/ERR_CERT_AUTHORITY_INVALID/);
     });
