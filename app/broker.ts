@@ -301,20 +301,23 @@ export class Broker extends EventEmitter<BrokerEvents> {
     await this.#checkingMetadata;
   }
 
-  async #forward(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
+  #forward(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> | undefined {
     const record =
       this.listenerCount('call') === 0
         ? undefined
         : new CallRecord(request, response, (call) => void this.emit('call', call));
-    const { forwarding } = this.#parts ?? (await this.#assembled());
     const path = this.#paths.toUpstream(target);
-    if (path !== undefined) return forward(request, response, path, forwarding, record);
+    if (path !== undefined) {
+      if (this.#parts) return forward(request, response, path, this.#parts.forwarding, record);
+      return this.#assembled().then(({ forwarding }) => forward(request, response, path, forwarding, record));
+    }
     record?.refused('bad_request');
     refuse(response, {
       code: 'bad_request',
       status: 400,
       message: 'This message endpoint belongs to a stream that has ended; open the event stream again.',
     });
+    return undefined;
   }
 
   async #wakeOnce(): Promise<void> {

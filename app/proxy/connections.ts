@@ -25,32 +25,56 @@ const LIMITS: ConnectionLimits = {
   pipelined: MAX_PIPELINED,
 };
 
+/** An answer that is under way. */
+interface Answer {
+  readonly response: ServerResponse;
+  /** When its request came, by the clock of `performance.now()`. */
+  readonly started: number;
+  /** Whether it counts among the calls. */
+  isCall: boolean;
+}
+
+/** What is known of a connection. Lists, since a `Set` whose members change with each call keeps garbage collection busy. */
+interface Connection {
+  readonly answers: Answer[];
+  /** When its last answer ended, or it was opened; of no account while there is an answer. */
+  idleSince: number;
+}
+
 /**
  * The connections of a server, with the answers under way on each. Node's own `closeIdleConnections` spares connections
  * that have not sent anything yet, and would let an idle client hold the end up.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
-  readonly #answers = new Map<Socket, Set<ServerResponse>>();
-  /** Those without a request, the one that has had none for longest first. */
-  readonly #idle = new Set<Socket>();
+  readonly #onAnswered: (response: ServerResponse, ms: number) => void;
+  readonly #connections = new Map<Socket, Connection>();
   /** Those beyond the limit, whose requests are to be refused. */
   readonly #surplus = new Set<Socket>();
   readonly #ending = new WeakSet<Socket>();
   #calls = 0;
   #closing = false;
 
-  constructor(server: Server, limits: Partial<ConnectionLimits> = {}) {
+  /** @param onAnswered told of each answer that has gone out, or whose client has, and how many milliseconds it took */
+  constructor(
+    server: Server,
+    limits: Partial<ConnectionLimits>,
+    onAnswered: (response: ServerResponse, ms: number) => void,
+  ) {
     this.#limits = { ...LIMITS, ...limits };
+    this.#onAnswered = onAnswered;
     server.maxConnections = this.#limits.connections + this.#limits.surplusConnections;
     server.on('connection', (socket: Socket) => this.#opened(socket));
-    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      const answers = this.#answers.get(socket);
-      if (answers === undefined) return;
-      this.#idle.delete(socket);
-      answers.add(response);
-      response.once('close', () => this.#answered(socket, response));
-    });
+  }
+
+  /** A request has come: its answer is under way from now on. */
+  began({ socket }: IncomingMessage, response: ServerResponse): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    const answer = { response, started: performance.now(), isCall: false };
+    connection.answers.push(answer);
+    // The one listener for all that is to be done then: each costs every call.
+    response.on('close', () => this.#answered(socket, connection, answer));
   }
 
   /** Whether a connection is one too many. */
@@ -60,7 +84,7 @@ export class Connections {
 
   /** Whether a connection has sent more requests than it may before the first of them is answered. */
   isCrowded(socket: Socket): boolean {
-    return (this.#answers.get(socket)?.size ?? 0) > this.#limits.pipelined;
+    return this.#answersOf(socket).length > this.#limits.pipelined;
   }
 
   /**
@@ -69,10 +93,10 @@ export class Connections {
    */
   admitCall(response: ServerResponse): boolean {
     if (this.#calls >= this.#limits.calls) return false;
+    const answer = this.#answersOf(response.req.socket).findLast((one) => one.response === response);
+    if (answer === undefined) return false;
     this.#calls++;
-    response.once('close', () => {
-      this.#calls--;
-    });
+    answer.isCall = true;
     return true;
   }
 
@@ -92,34 +116,40 @@ export class Connections {
 
   /** Whether part of an answer was sent already. */
   isAnswering(socket: Socket): boolean {
-    return [...(this.#answers.get(socket) ?? [])].some((response) => response.headersSent);
+    return this.#answersOf(socket).some(({ response }) => response.headersSent);
   }
 
   /** Ends what is idle now, and the rest as soon as its requests are answered. */
   closeWhenIdle(): void {
     this.#closing = true;
     for (const socket of this.#surplus) socket.destroy();
-    for (const [socket, answers] of this.#answers)
-      if ([...answers].every(({ req }) => listensOnly(req))) socket.destroy();
+    for (const [socket, { answers }] of this.#connections)
+      if (answers.every(({ response }) => listensOnly(response.req))) socket.destroy();
+  }
+
+  #answersOf(socket: Socket): readonly Answer[] {
+    return this.#connections.get(socket)?.answers ?? [];
   }
 
   #opened(socket: Socket): void {
-    if (this.#answers.size >= this.#limits.connections && !this.#makeRoom()) {
+    if (this.#connections.size >= this.#limits.connections && !this.#makeRoom()) {
       this.#turnAway(socket);
       return;
     }
-    this.#answers.set(socket, new Set());
-    this.#idle.add(socket);
+    this.#connections.set(socket, { answers: [], idleSince: performance.now() });
     socket.once('close', () => this.#ended(socket));
   }
 
   /** Silent connections must not keep callers out: the one that has been idle for longest is closed. */
   #makeRoom(): boolean {
-    const [longest] = this.#idle;
+    let longest: { socket: Socket; since: number } | undefined;
+    for (const [socket, { answers, idleSince }] of this.#connections) {
+      if (answers.length === 0 && (longest === undefined || idleSince < longest.since))
+        longest = { socket, since: idleSince };
+    }
     if (longest === undefined) return false;
-    this.#idle.delete(longest);
-    this.#answers.delete(longest);
-    longest.destroy();
+    this.#connections.delete(longest.socket);
+    longest.socket.destroy();
     return true;
   }
 
@@ -132,21 +162,24 @@ export class Connections {
     });
   }
 
-  #answered(socket: Socket, response: ServerResponse): void {
-    const answers = this.#answers.get(socket);
-    answers?.delete(response);
-    if (answers?.size !== 0) return;
+  #answered(socket: Socket, connection: Connection, answer: Answer): void {
+    const { answers } = connection;
+    const at = answers.indexOf(answer);
+    if (at < 0) return;
+    answers.splice(at, 1);
+    if (answer.isCall) this.#calls--;
+    const now = performance.now();
+    connection.idleSince = now;
     // The end of the answer is still on its way to the client.
-    if (this.#closing) socket.destroySoon();
-    else this.#idle.add(socket);
+    if (this.#closing && answers.length === 0) socket.destroySoon();
+    this.#onAnswered(answer.response, now - answer.started);
   }
 
   /** An answer that waits behind another one on its connection is not told by Node that the connection has ended. */
   #ended(socket: Socket): void {
-    const answers = this.#answers.get(socket) ?? [];
-    this.#answers.delete(socket);
-    this.#idle.delete(socket);
-    for (const response of answers) {
+    const answers = this.#answersOf(socket);
+    this.#connections.delete(socket);
+    for (const { response } of [...answers]) {
       if (response.socket !== null) continue;
       response.destroy();
       response.emit('close');

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { MAX_DISCARDED_BYTES, MAX_DISCARDING_MS } from '../limits.ts';
 import type { Logger } from '../log.ts';
@@ -17,11 +17,10 @@ export type ExchangeOutcome =
   /** No answer; nothing has gone to the client. */
   | { readonly kind: 'failed'; readonly error: Error };
 
+/** What an exchange keeps for as long as it lasts; the body of its request is not among it. */
 interface ExchangeParts {
   request: IncomingMessage;
   response: ServerResponse;
-  dispatcher: Dispatcher;
-  options: Dispatcher.DispatchOptions;
   paths: UpstreamPaths;
   log: Logger;
   /** Told, with its status, when an answer has begun to go to the client: the call will not be sent again. */
@@ -31,16 +30,27 @@ interface ExchangeParts {
 /** undici's complaint about a length without a body, which a 304 may have, and some servers give a 204 (RFC 9110 §8.6). */
 const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 
-/** Sends a call to the upstream once and streams the answer back, each side waiting for the other. */
-export function exchange(parts: ExchangeParts): Promise<ExchangeOutcome> {
-  return new Promise((resolve) => {
-    const handler = new ExchangeHandler(parts, resolve);
-    parts.dispatcher.dispatch(parts.options, handler);
-  });
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Sends a call to the upstream once and streams the answer back, each side waiting for the other.
+ * @param settle told once what became of it
+ */
+export function exchange(
+  dispatcher: Dispatcher,
+  options: Dispatcher.DispatchOptions,
+  parts: ExchangeParts,
+  settle: (outcome: ExchangeOutcome) => void,
+): void {
+  dispatcher.dispatch(options, new ExchangeHandler(options.path, parts, settle));
+}
+
+function sendHead(handler: ExchangeHandler): void {
+  handler.sendHead();
 }
 
 class ExchangeHandler implements Dispatcher.DispatchHandler {
-  readonly #parts: Omit<ExchangeParts, 'options' | 'dispatcher'>;
+  readonly #parts: ExchangeParts;
   readonly #path: string;
   readonly #settle: (outcome: ExchangeOutcome) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -48,13 +58,16 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #discarding: NodeJS.Timeout | undefined;
   #discarded = 0;
   #rewriter: EndpointRewriter | undefined;
+  /** What came of the body together with the head, until both are sent. */
+  #first: Buffer | undefined;
+  #headSent = false;
   #clientGone = false;
 
-  constructor({ options, ...parts }: ExchangeParts, settle: (outcome: ExchangeOutcome) => void) {
+  constructor(path: string, parts: ExchangeParts, settle: (outcome: ExchangeOutcome) => void) {
+    this.#path = path;
     this.#parts = parts;
-    this.#path = options.path;
     this.#settle = settle;
-    parts.response.once('close', this.#onClientClose);
+    parts.response.on('close', this.#onClientClose);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -83,16 +96,15 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     response.writeHead(
       status,
-      reasonPhrase(statusMessage),
+      reasonPhrase(statusMessage, status),
       downwardHeaders(raw, {
         localLocation: (location) => paths.toLocal(location, this.#path),
         bodyMayChange: this.#rewriter !== undefined || status === 204,
       }),
     );
-    response.on('drain', this.#onDrain);
     onAnswer(status);
     // A head that arrives without a body goes on without one; else both leave in one packet.
-    process.nextTick(this.#sendHead);
+    process.nextTick(sendHead, this);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -101,8 +113,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       if (this.#discarded > MAX_DISCARDED_BYTES) controller.abort(new Error('refusal too long'));
       return;
     }
-    for (const part of this.#rewritten(controller, chunk)) {
-      if (!this.#parts.response.write(part)) controller.pause();
+    if (this.#rewriter) {
+      for (const part of this.#rewritten(this.#rewriter, controller, chunk)) this.#write(part);
+    } else if (!this.#headSent && this.#first === undefined) {
+      this.#first = chunk;
+    } else {
+      this.sendHead();
+      this.#write(chunk);
     }
   }
 
@@ -113,7 +130,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     }
     const { response } = this.#parts;
     for (const part of this.#rewriter?.flush() ?? []) response.write(part);
-    response.end();
+    // All in one piece is what most answers are: it is written at once.
+    response.end(this.#first);
+    this.#first = undefined;
+    this.#headSent = true;
     this.#end({ kind: 'answered' });
   }
 
@@ -135,13 +155,19 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     }
   }
 
-  /** An empty Buffer as the first write sends the head as it is; `flushHeaders` would re-encode its bytes above 0x7F. */
-  readonly #sendHead = () => {
-    const { response } = this.#parts;
-    if (!response.writableEnded && !response.destroyed) response.write(Buffer.alloc(0));
-  };
+  /** Even an empty Buffer as the first write sends the head as it is; `flushHeaders` would re-encode its bytes above 0x7F. */
+  sendHead(): void {
+    if (this.#headSent || this.#parts.response.destroyed) return;
+    this.#headSent = true;
+    this.#write(this.#first ?? NOTHING);
+    this.#first = undefined;
+  }
 
-  readonly #onDrain = () => this.#controller?.resume();
+  #write(chunk: Buffer): void {
+    if (this.#parts.response.write(chunk)) return;
+    this.#controller?.pause();
+    this.#parts.response.once('drain', () => this.#controller?.resume());
+  }
 
   /** A client that hangs up cancels its call (MCP 2026-07-28, Streamable HTTP): the upstream is told at once. */
   readonly #onClientClose = () => {
@@ -151,8 +177,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   };
 
   #end(outcome: ExchangeOutcome): void {
-    this.#parts.response.off('close', this.#onClientClose);
-    this.#parts.response.off('drain', this.#onDrain);
+    this.#controller = undefined;
     this.#settle(outcome);
   }
 
@@ -175,10 +200,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     });
   }
 
-  #rewritten(controller: Dispatcher.DispatchController, chunk: Buffer): readonly Buffer[] {
-    if (!this.#rewriter || this.#rewriter.done) return [chunk];
+  #rewritten(
+    rewriter: EndpointRewriter,
+    controller: Dispatcher.DispatchController,
+    chunk: Buffer,
+  ): readonly Buffer[] {
+    if (rewriter.done) return [chunk];
     try {
-      return this.#rewriter.push(chunk);
+      return rewriter.push(chunk);
     } catch (error) {
       if (!(error instanceof LegacyEndpointError)) throw error;
       this.#parts.log.warn('An event stream was ended', { reason: error.message });
@@ -189,7 +218,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 }
 
 /** The reason phrase as its bytes; `undefined` for one that must not be repeated (RFC 9112 §4). */
-function reasonPhrase(text: string): string | undefined {
+function reasonPhrase(text: string, status: number): string | undefined {
+  if (text === STATUS_CODES[status]) return text;
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(bytes) ? bytes : undefined;
 }

@@ -52,7 +52,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * @param upstreamPath path and query at the upstream
  * @param record told what is known of the call, when somebody wants to know
  */
-export async function forward(
+export function forward(
   request: IncomingMessage,
   response: ServerResponse,
   upstreamPath: string,
@@ -60,27 +60,24 @@ export async function forward(
   record?: CallRecord,
 ): Promise<void> {
   parts.counters.calls++;
-  try {
-    // The body is the call's alone, which lets go of it as soon as there is an answer.
-    await new Call(request, response, upstreamPath, await receive(request, parts.held, record), parts).run(
-      record,
-    );
-  } catch (error) {
-    if (!(error instanceof ClientGone)) throw error;
-  } finally {
-    // A client that still sends a body when its answer comes reads it only once the rest was taken from it.
-    request.resume();
-  }
+  return new Promise((resolve, reject) => {
+    const call = new Call({ request, response, path: upstreamPath, parts, record, resolve, reject });
+    // Node goes on reading once this turn has ended: a small body that came with its head is there then.
+    process.nextTick(begin, call);
+  });
 }
 
-async function receive(
-  request: IncomingMessage,
-  held: HeldBytes,
-  record: CallRecord | undefined,
-): Promise<RequestBody> {
-  const body = await holdBody(request, held);
-  record?.received(body);
-  return body;
+function begin(call: Call): void {
+  call.begin();
+}
+
+function refreshRefusal({ message, retryAfterSeconds }: RefreshUnavailable, upstreamHost: string): Refusal {
+  return {
+    code: 'refresh_unavailable',
+    status: 503,
+    message: `No new access token can be had for ${upstreamHost} right now (${message.replace(/\.$/, '')}); the login is kept, try again in a moment.`,
+    retryAfterSeconds,
+  };
 }
 
 /** Whether a GET asks for an event stream, and so is an MCP call wherever it goes. */
@@ -88,72 +85,118 @@ export function wantsEventStream({ method, headers }: IncomingMessage): boolean 
   return method === 'GET' && /\btext\/event-stream\b/i.test(headers.accept ?? '');
 }
 
+interface CallOptions {
+  request: IncomingMessage;
+  response: ServerResponse;
+  path: string;
+  parts: ForwardParts;
+  record: CallRecord | undefined;
+  /** The call has come to its end. */
+  resolve: () => void;
+  /** It has failed in a way that nobody has thought of. */
+  reject: (error: unknown) => void;
+}
+
 class Call {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #path: string;
-  #body: RequestBody;
   readonly #parts: ForwardParts;
+  readonly #record: CallRecord | undefined;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  /** The call's alone, which lets go of it as soon as there is an answer. */
+  #body: RequestBody = { kind: 'none' };
+  #sentAt = 0;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    body: RequestBody,
-    parts: ForwardParts,
-  ) {
+  constructor({ request, response, path, parts, record, resolve, reject }: CallOptions) {
     this.#request = request;
     this.#response = response;
     this.#path = path;
-    this.#body = body;
     this.#parts = parts;
+    this.#record = record;
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
 
-  /** Runs the call to its end. */
-  async run(record: CallRecord | undefined): Promise<void> {
+  /**
+   * Runs the call to its end. An everyday call has its body and its token at hand and is answered at once: it does with
+   * callbacks, since promises would cost every tenth call a second (docs/performance.md). All else is awaited.
+   */
+  begin(): void {
     try {
-      await this.#run(record);
-    } finally {
-      this.#letGoOfBody();
-    }
-  }
-
-  async #run(record: CallRecord | undefined): Promise<void> {
-    const refusal = await this.#forwarded();
-    if (!refusal || this.#response.destroyed) return;
-    this.#parts.counters.refused++;
-    record?.refused(refusal.code);
-    refuseCall(this.#response, refusal, {
-      rpc: this.#rpc,
-      wantsEventStream: wantsEventStream(this.#request),
-      notAuthenticatedStatus: this.#parts.notAuthenticatedStatus,
-    });
-  }
-
-  /** Returns the refusal to answer with, when nothing was answered yet. */
-  async #forwarded(): Promise<Refusal | undefined> {
-    try {
-      return await this.#attempts();
+      const body = holdBody(this.#request, this.#parts.held);
+      if (body instanceof Promise) {
+        this.#finish(body.then((late) => this.#attempts(this.#tokenFor(late))));
+        return;
+      }
+      const token = this.#tokenFor(body);
+      if (token instanceof Promise) {
+        this.#finish(this.#attempts(token));
+        return;
+      }
+      if (this.#response.destroyed) throw new ClientGone();
+      this.#send(token, (outcome) => {
+        if (outcome.kind === 'answered') this.#end(undefined);
+        else this.#finish(this.#attempts(token, outcome));
+      });
     } catch (error) {
-      if (!(error instanceof RefreshUnavailable)) throw error;
-      return {
-        code: 'refresh_unavailable',
-        status: 503,
-        message: `No new access token can be had for ${this.#parts.upstreamHost} right now (${error.message.replace(/\.$/, '')}); the login is kept, try again in a moment.`,
-        retryAfterSeconds: error.retryAfterSeconds,
-      };
+      this.#fail(error);
     }
   }
 
-  async #attempts(): Promise<Refusal | undefined> {
+  /** The body has arrived. */
+  #tokenFor(body: RequestBody): ReturnType<TokenSource['token']> {
+    this.#body = body;
+    this.#record?.received(body);
+    return this.#parts.session.token();
+  }
+
+  #finish(attempts: Promise<Refusal | undefined>): void {
+    attempts.then((refusal) => this.#end(refusal)).catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof RefreshUnavailable) this.#end(refreshRefusal(error, this.#parts.upstreamHost));
+    else if (error instanceof ClientGone) this.#end(undefined);
+    else {
+      this.#letGo();
+      this.#reject(error);
+    }
+  }
+
+  /** @param refusal to answer with, when nothing was answered yet */
+  #end(refusal: Refusal | undefined): void {
+    if (refusal && !this.#response.destroyed) this.#refuse(refusal);
+    this.#letGo();
+    this.#resolve();
+  }
+
+  #letGo(): void {
+    this.#letGoOfBody();
+    // A client that still sends a body when its answer comes reads it only once the rest was taken from it.
+    if (!this.#request.complete) this.#request.resume();
+  }
+
+  /**
+   * Sends the call, again if need be.
+   * @param first what became of it when it was sent for the first time, if it was
+   * @returns the refusal to answer with, when nothing was answered yet
+   * @throws {RefreshUnavailable}
+   */
+  async #attempts(
+    pending: ReturnType<TokenSource['token']>,
+    first?: ExchangeOutcome,
+  ): Promise<Refusal | undefined> {
     const { session, counters } = this.#parts;
-    const pending = session.token();
-    let token = pending instanceof Promise ? await pending : pending;
+    let token = await pending;
+    let outcome = first;
     let replays = 0;
     let waited = false;
     for (;;) {
       if (this.#response.destroyed) return undefined;
-      const outcome = await this.#send(token);
+      outcome ??= await this.#sent(token);
+      if (outcome.kind === 'failed' && this.#mayRepeat(outcome.error)) outcome = await this.#sent(token);
       if (outcome.kind === 'answered') return undefined;
       if (outcome.kind === 'failed') return this.#failure(outcome.error);
       if (outcome.status === 403) {
@@ -165,6 +208,7 @@ class Call {
         counters.replayed++;
         replays++;
         token = renewed;
+        outcome = undefined;
         continue;
       }
       session.challenged(outcome.challenge);
@@ -173,51 +217,59 @@ class Call {
       waited = true;
       replays = 0;
       token = await session.token();
+      outcome = undefined;
     }
   }
 
-  async #send(token: AccessToken | undefined): Promise<ExchangeOutcome> {
-    const started = performance.now();
-    const first = await this.#sendOnce(token);
-    // A kept connection may close just as a request leaves for it; the upstream has not seen that request.
-    const unseen = first.kind === 'failed' && wasReused(first.error);
-    const repeat = unseen && this.#mayRepeat(performance.now() - started) && !this.#response.destroyed;
-    return repeat ? this.#sendOnce(token) : first;
-  }
-
-  async #sendOnce(token: AccessToken | undefined): Promise<ExchangeOutcome> {
-    const { dispatcher, session, paths, apiKeyInUse, log } = this.#parts;
-    const { body, length } = this.#outgoingBody();
-    const outcome = await exchange({
-      request: this.#request,
-      response: this.#response,
-      dispatcher,
-      paths,
-      log,
-      options: {
-        origin: paths.origin,
-        path: this.#path,
-        method: this.#request.method ?? 'GET',
-        headers: upwardHeaders(this.#request.rawHeaders, {
-          accessToken: token?.value,
-          apiKeyInUse,
-          plainAnswer: wantsEventStream(this.#request),
-          contentLength: length,
-        }),
-        body,
-      },
-      onAnswer: (status) => {
-        this.#letGoOfBody();
-        if (token !== undefined || status < 400) session.accepted(token);
-      },
+  #refuse(refusal: Refusal): void {
+    this.#parts.counters.refused++;
+    this.#record?.refused(refusal.code);
+    refuseCall(this.#response, refusal, {
+      rpc: this.#rpc,
+      wantsEventStream: wantsEventStream(this.#request),
+      notAuthenticatedStatus: this.#parts.notAuthenticatedStatus,
     });
-    if (body instanceof Readable) body.destroy();
-    return outcome;
   }
 
   #letGoOfBody(): void {
     if (this.#body.kind === 'held') this.#parts.held.letGo(this.#body.bytes.length);
     this.#body = { kind: 'none' };
+  }
+
+  #sent(token: AccessToken | undefined): Promise<ExchangeOutcome> {
+    return new Promise((resolve) => this.#send(token, resolve));
+  }
+
+  #send(token: AccessToken | undefined, settle: (outcome: ExchangeOutcome) => void): void {
+    this.#sentAt = performance.now();
+    const { dispatcher, session, paths, apiKeyInUse, log } = this.#parts;
+    const { body, length } = this.#outgoingBody();
+    const options = {
+      origin: paths.origin,
+      path: this.#path,
+      method: this.#request.method ?? 'GET',
+      headers: upwardHeaders(this.#request.rawHeaders, {
+        accessToken: token?.value,
+        apiKeyInUse,
+        plainAnswer: wantsEventStream(this.#request),
+        contentLength: length,
+      }),
+      body,
+    };
+    const exchangeParts = {
+      request: this.#request,
+      response: this.#response,
+      paths,
+      log,
+      onAnswer: (status: number) => {
+        this.#letGoOfBody();
+        if (token !== undefined || status < 400) session.accepted(token);
+      },
+    };
+    exchange(dispatcher, options, exchangeParts, (outcome) => {
+      if (body instanceof Readable) body.destroy();
+      settle(outcome);
+    });
   }
 
   #outgoingBody(): { body: Buffer | Readable | null; length?: string | undefined } {
@@ -231,12 +283,13 @@ class Call {
     }
   }
 
-  /** @param afterMs when the connection failed, in milliseconds since the call was sent */
-  #mayRepeat(afterMs: number): boolean {
+  /** A kept connection may close just as a request leaves for it; the upstream has not seen that request. */
+  #mayRepeat(error: Error): boolean {
+    if (!wasReused(error) || this.#response.destroyed) return false;
     const { kind } = this.#body;
     if (IDEMPOTENT.has(this.#request.method ?? '')) return kind !== 'streamed';
     // Later than that, the upstream may well have begun to work on the call before it died.
-    return kind === 'held' && afterMs < CLOSING_RACE_MS;
+    return kind === 'held' && performance.now() - this.#sentAt < CLOSING_RACE_MS;
   }
 
   get #rpc(): JsonRpcCall | undefined {

@@ -47,13 +47,25 @@ function counted(size: number): number {
  * Reads a request's body up to {@link MAX_HELD_BYTES}; a longer one, or one for
  * which there is no room, is left to be streamed.
  * @param held counts a body that is held; to be told when it is let go of
- * @throws {ClientGone}
+ * @returns at once what is there already: a small body has come with its head, once the turn that brought that has ended
+ * @throws {ClientGone} as a rejection
  */
-export async function holdBody(request: IncomingMessage, held: HeldBytes): Promise<RequestBody> {
+export function holdBody(request: IncomingMessage, held: HeldBytes): RequestBody | Promise<RequestBody> {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  if (request.destroyed) throw new ClientGone();
+  if (request.destroyed) return Promise.reject(new ClientGone());
   if (encoding === undefined && (length === undefined || length === '0')) return { kind: 'none' };
-  if (Number(length) > MAX_HELD_BYTES) return { kind: 'streamed', stream: () => restOf([], request), length };
+  const size = Number(length);
+  if (size > MAX_HELD_BYTES) return { kind: 'streamed', stream: () => restOf([], request), length };
+  if (size === request.readableLength && size > 0 && held.grow(0, size))
+    return { kind: 'held', bytes: request.read(size) as Buffer };
+  return holdPieces(request, held, length);
+}
+
+async function holdPieces(
+  request: IncomingMessage,
+  held: HeldBytes,
+  length: string | undefined,
+): Promise<RequestBody> {
   const chunks: Buffer[] = [];
   const complete = await collect(request, chunks, held);
   if (complete) return { kind: 'held', bytes: Buffer.concat(chunks) };

@@ -71,17 +71,19 @@ export async function listen({ settings, log, route, limits = {} }: ListenerOpti
     // The guard answers a missing Host in our own words.
     requireHostHeader: false,
   });
-  const connections = new Connections(server, limits);
+  const connections = new Connections(server, limits, (response, ms) => noteAnswered(log, response, ms));
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
     answerBrokenRequest(error, socket, connections.isAnswering(socket));
   });
   const port = await bind(server, settings.port, settings.bind);
   const guard = createGuard(settings, port);
   const note = refusalNotes(log);
+  const parts = { guard, log, route, connections, note };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.isEnding(request.socket)) return;
+    connections.began(request, response);
     if (connections.isSurplus(request.socket)) turnAway(request, response, note);
-    else answer(request, response, { guard, log, route, connections, note });
+    else answer(request, response, parts);
   });
   // What is expected beyond `100-continue` is not the upstream's to say: such a request is one like any other.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
@@ -115,17 +117,6 @@ function answer(
   response: ServerResponse,
   { guard, log, route, connections, note }: AnswerParts,
 ): void {
-  const started = performance.now();
-  response.once('close', () => {
-    log.debug('request', {
-      method: request.method,
-      path: request.url?.split('?', 1)[0],
-      rpc: methodName(request.headers['mcp-method']),
-      status: response.headersSent ? response.statusCode : undefined,
-      ms: Math.round(performance.now() - started),
-      complete: response.writableFinished,
-    });
-  });
   if (connections.isCrowded(request.socket)) {
     note(TOO_MANY, request);
     refuse(response, TOO_MANY);
@@ -169,6 +160,18 @@ function answer(
     if (isForShowing(request)) addHeaders(response, { 'content-security-policy': 'sandbox' });
   }
   run(handle, request, response, target, log);
+}
+
+function noteAnswered(log: Logger, response: ServerResponse, ms: number): void {
+  const { method, url, headers } = response.req;
+  log.debug('request', {
+    method,
+    path: url?.split('?', 1)[0],
+    rpc: methodName(headers['mcp-method']),
+    status: response.headersSent ? response.statusCode : undefined,
+    ms: Math.round(ms),
+    complete: response.writableFinished,
+  });
 }
 
 function judgeRoute(guard: Guard, rule: Route['rule'], request: IncomingMessage): Refusal | undefined {
@@ -220,16 +223,14 @@ function refusalNotes(log: Logger): RefusalNote {
   };
 }
 
-async function run(
+function run(
   handle: Handler,
   request: IncomingMessage,
   response: ServerResponse,
   target: Target,
   log: Logger,
-): Promise<void> {
-  try {
-    await handle(request, response, target);
-  } catch (error) {
+): void {
+  const onError = (error: unknown) => {
     log.error('A request failed for an unknown reason', {
       error: error instanceof Error ? error.stack : String(error),
     });
@@ -240,6 +241,11 @@ async function run(
         status: 500,
         message: 'Something went wrong here; look at the log.',
       });
+  };
+  try {
+    Promise.resolve(handle(request, response, target)).catch(onError);
+  } catch (error) {
+    onError(error);
   }
 }
 

@@ -73,6 +73,7 @@ export function localRoutes(broker: RoutedBroker) {
     },
   });
   return (request: IncomingMessage, { path }: Target): Route | undefined => {
+    if (path === '/mcp') return undefined;
     if (path === '/oauth/logout') return logout;
     if (OAUTH_SERVER_PATHS.test(path)) return noOauthServer;
     const route = routes.get(path);

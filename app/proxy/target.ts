@@ -13,6 +13,8 @@ export interface Target {
 /** Reached by clients of the 2024-11-05 transport when their upstream's message endpoint is not below its base path. */
 const LEGACY_PREFIX = '/mcp/.legacy-sse/';
 const SAFE_TARGET = /^[A-Za-z0-9/_-]*$/;
+/** Where nearly all calls go. */
+const MCP: Target = { path: '/mcp', raw: '/mcp', query: '' };
 
 const UNSAFE: Refusal = {
   code: 'bad_request',
@@ -23,6 +25,7 @@ const UNSAFE: Refusal = {
 
 /** Splits a request target and refuses every spelling that some server might read as a way out of the base path. */
 export function parseTarget(target: string): Target | Refusal {
+  if (target === MCP.raw) return MCP;
   const mark = target.indexOf('?');
   const raw = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? '' : target.slice(mark);
@@ -66,15 +69,19 @@ function decodeOnce(text: string): string {
 /** Translates between local paths and the upstream's: the bearer goes nowhere but where these paths lead. */
 export class UpstreamPaths {
   readonly origin: string;
-  readonly #upstream: URL;
+  /** Path and query as they were given. */
+  readonly #path: string;
+  readonly #search: string;
   /** The base path without a slash at its end. */
   readonly #base: string;
   readonly #announced = new Set<string>();
 
   constructor(upstreamMcpUrl: string) {
-    this.#upstream = new URL(upstreamMcpUrl);
-    this.origin = this.#upstream.origin;
-    this.#base = this.#upstream.pathname.replace(/\/$/, '');
+    const { origin, pathname, search } = new URL(upstreamMcpUrl);
+    this.origin = origin;
+    this.#path = pathname;
+    this.#search = search;
+    this.#base = pathname.replace(/\/$/, '');
   }
 
   /** The upstream path and query of a local target; `undefined` for a message endpoint that was never announced. */
@@ -85,8 +92,8 @@ export class UpstreamPaths {
     }
     const rest = raw === '/mcp' || raw === '/' ? '' : raw.startsWith('/mcp/') ? raw.slice(4) : raw;
     // The upstream's own URL goes out exactly as it was given, with or without a slash at its end.
-    const path = rest === '' ? this.#upstream.pathname : this.#base + rest;
-    return path + joinQueries(this.#upstream.search, query);
+    const path = rest === '' ? this.#path : this.#base + rest;
+    return path + joinQueries(this.#search, query);
   }
 
   /**
@@ -120,7 +127,7 @@ export class UpstreamPaths {
   }
 
   #withoutOwnQuery(search: string): string {
-    return search === this.#upstream.search ? '' : search;
+    return search === this.#search ? '' : search;
   }
 }
 
