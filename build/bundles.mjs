@@ -21,6 +21,14 @@ const common = {
   logLevel: 'warning',
 };
 
+/** @type {import('esbuild').Plugin} */
+const slimUndici = {
+  name: 'slim-undici',
+  setup(build) {
+    build.onResolve({ filter: /^undici$/ }, () => ({ path: join(ROOT, 'build/undici.mjs') }));
+  },
+};
+
 /** @type {BuildOptions} */
 const node = {
   ...common,
@@ -29,6 +37,7 @@ const node = {
   format: 'esm',
   target: 'node20.18',
   external: ['electron', 'oidc-provider', '@modelcontextprotocol/sdk/*'],
+  plugins: [slimUndici],
   // CommonJS packages inside an ES module ask for these.
   banner: {
     js: [
