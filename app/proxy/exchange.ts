@@ -49,11 +49,17 @@ function sendHead(handler: ExchangeHandler): void {
   handler.sendHead();
 }
 
+/**
+ * Takes the upstream's headers as they came: undici's newer way of handing them over would make an object of them for each
+ * call, which costs every thirtieth call a second (docs/performance.md).
+ */
 class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #parts: ExchangeParts;
   readonly #path: string;
   readonly #settle: (outcome: ExchangeOutcome) => void;
-  #controller: Dispatcher.DispatchController | undefined;
+  #abort: ((reason: Error) => void) | undefined;
+  #resume: () => void = () => undefined;
+  #isPaused = false;
   #status = 0;
   #discarding: NodeJS.Timeout | undefined;
   #discarded = 0;
@@ -70,25 +76,20 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     parts.response.on('close', this.#onClientClose);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#clientGone) controller.abort(new Error('client gone'));
+  onConnect(abort: (reason?: Error) => void): void {
+    this.#abort = abort;
+    if (this.#clientGone) abort(new Error('client gone'));
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    statusMessage = '',
-  ): void {
-    if (status < 200) return;
-    const raw = (controller.rawHeaders ?? []) as Buffer[];
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusMessage: string): boolean {
+    if (status < 200) return true;
+    this.#resume = resume;
     const refusal = refusalOf(status, raw);
     if (refusal) {
-      this.#discarding = setTimeout(() => controller.abort(new Error('refusal too slow')), MAX_DISCARDING_MS);
+      this.#discarding = setTimeout(() => this.#abort?.(new Error('refusal too slow')), MAX_DISCARDING_MS);
       this.#discarding.unref();
       this.#end(refusal);
-      return;
+      return true;
     }
     this.#status = status;
     const { response, paths, onAnswer } = this.#parts;
@@ -105,25 +106,27 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     onAnswer(status);
     // A head that arrives without a body goes on without one; else both leave in one packet.
     process.nextTick(sendHead, this);
+    return true;
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): boolean {
     if (this.#discarding) {
       this.#discarded += chunk.length;
-      if (this.#discarded > MAX_DISCARDED_BYTES) controller.abort(new Error('refusal too long'));
-      return;
+      if (this.#discarded > MAX_DISCARDED_BYTES) this.#abort?.(new Error('refusal too long'));
+      return true;
     }
     if (this.#rewriter) {
-      for (const part of this.#rewritten(this.#rewriter, controller, chunk)) this.#write(part);
+      for (const part of this.#rewritten(this.#rewriter, chunk)) this.#write(part);
     } else if (!this.#headSent && this.#first === undefined) {
       this.#first = chunk;
     } else {
       this.sendHead();
       this.#write(chunk);
     }
+    return !this.#isPaused;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#discarding) {
       clearTimeout(this.#discarding);
       return;
@@ -137,7 +140,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#end({ kind: 'answered' });
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     if (this.#discarding) {
       clearTimeout(this.#discarding);
       return;
@@ -145,7 +148,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     const { response } = this.#parts;
     const isWithoutBody = this.#status === 304 || this.#status === 204;
     if (isWithoutBody && (error as NodeJS.ErrnoException).code === LENGTH_MISMATCH) {
-      this.onResponseEnd();
+      this.onComplete();
     } else if (response.headersSent) {
       // The client must not take a part for the whole: its connection ends without the end of the message.
       response.destroy();
@@ -165,19 +168,22 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   #write(chunk: Buffer): void {
     if (this.#parts.response.write(chunk)) return;
-    this.#controller?.pause();
-    this.#parts.response.once('drain', () => this.#controller?.resume());
+    this.#isPaused = true;
+    this.#parts.response.once('drain', () => {
+      this.#isPaused = false;
+      this.#resume();
+    });
   }
 
   /** A client that hangs up cancels its call (MCP 2026-07-28, Streamable HTTP): the upstream is told at once. */
   readonly #onClientClose = () => {
     if (this.#parts.response.writableFinished) return;
     this.#clientGone = true;
-    this.#controller?.abort(new Error('client gone'));
+    this.#abort?.(new Error('client gone'));
   };
 
   #end(outcome: ExchangeOutcome): void {
-    this.#controller = undefined;
+    if (!this.#discarding) this.#abort = undefined;
     this.#settle(outcome);
   }
 
@@ -200,18 +206,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     });
   }
 
-  #rewritten(
-    rewriter: EndpointRewriter,
-    controller: Dispatcher.DispatchController,
-    chunk: Buffer,
-  ): readonly Buffer[] {
+  #rewritten(rewriter: EndpointRewriter, chunk: Buffer): readonly Buffer[] {
     if (rewriter.done) return [chunk];
     try {
       return rewriter.push(chunk);
     } catch (error) {
       if (!(error instanceof LegacyEndpointError)) throw error;
       this.#parts.log.warn('An event stream was ended', { reason: error.message });
-      controller.abort(error);
+      this.#abort?.(error);
       return [];
     }
   }
