@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { httpCaller, startMcpRemote } from './measures/calls.ts';
+import { openHttpCaller, startMcpRemote } from './measures/calls.ts';
 import { EXPIRY_TOKEN_SECONDS } from './measures/expiry.ts';
 import { FULL, type Plan, QUICK } from './plan.ts';
 import { type Row, tableOf } from './report.ts';
@@ -79,7 +79,7 @@ class Bench {
     }
     this.rows.push(...(await startRows({ root: this.#root, folder: this.#place('start') }, this.#plan)));
     if (!('missing' in nginx)) {
-      await this.#measureExpiry(nginx);
+      await this.#measureExpiryAndIdle(nginx);
       await this.#measureLoad(nginx, 'missing' in wrk ? undefined : wrk, peers);
     }
     await this.#measureStreams('missing' in nginx ? undefined : nginx, peers);
@@ -89,14 +89,18 @@ class Bench {
     for (const part of this.#running.splice(0).reverse()) await part.stop();
   }
 
-  async #measureExpiry(nginx: Program): Promise<void> {
-    this.#say('calls at expiry');
+  /** At the same time, since what is idle disturbs nobody. */
+  async #measureExpiryAndIdle(nginx: Program): Promise<void> {
+    this.#say('calls at expiry, and idle');
+    const { issuer } = await this.#authorizationServer(TOKEN_SECONDS);
+    const idleUpstream = this.#keep(await startFastUpstream(nginx, this.#place('idle-upstream'), issuer));
+    const idle = idleRows(await this.#broker('idle-broker', idleUpstream.origin), this.#plan);
     const authorizationServer = await this.#authorizationServer(EXPIRY_TOKEN_SECONDS);
     const upstream = this.#keep(
       await startFastUpstream(nginx, this.#place('expiry-upstream'), authorizationServer.issuer),
     );
     const broker = await this.#broker('expiry-broker', upstream.origin);
-    this.rows.push(...(await expiryRows(broker, authorizationServer, this.#plan)));
+    this.rows.push(...(await expiryRows(broker, authorizationServer, this.#plan)), ...(await idle));
     await this.stop();
   }
 
@@ -108,8 +112,6 @@ class Bench {
     const { issuer } = await this.#authorizationServer(TOKEN_SECONDS);
     const { origin } = this.#keep(await startFastUpstream(nginx, this.#place('upstream'), issuer));
     const broker = await this.#broker('broker', origin);
-    this.#say('idle');
-    this.rows.push(...(await idleRows(broker, this.#plan)));
     if (wrk !== undefined) {
       const undici = this.#keep(await startPeer('undici', peers.folder, origin));
       const proxy = this.#keep(await startNginxProxy(nginx, this.#place('nginx'), origin));
@@ -121,12 +123,12 @@ class Bench {
             ]
           : [];
       const few = [direct(origin), proxy, undici, broker];
-      const { rounds, loadSeconds, latencySeconds } = this.#plan;
+      const { rounds, warmUpSeconds, loadSeconds, latencySeconds } = this.#plan;
       this.#say('load on 32 connections');
-      const many = { connections: 32, rounds, seconds: loadSeconds };
+      const many = { connections: 32, rounds, seconds: loadSeconds, warmUpSeconds };
       this.rows.push(...throughputRows(await loadInTurn(wrk, this.#root, [...few, ...others], many)));
       this.#say('load on one connection');
-      const one = { connections: 1, rounds, seconds: latencySeconds };
+      const one = { connections: 1, rounds, seconds: latencySeconds, warmUpSeconds: 0 };
       this.rows.push(...latencyRows(await loadInTurn(wrk, this.#root, few, one)));
     }
     await this.stop();
@@ -153,7 +155,7 @@ class Bench {
       const mcpRemote = this.#keep(
         await startMcpRemote(peers.folder, this.#place('mcp-remote'), `${origin}/open/mcp`),
       );
-      this.rows.push(...(await callRows(this.#keep(httpCaller(broker)), mcpRemote, this.#plan)));
+      this.rows.push(...(await callRows(this.#keep(await openHttpCaller(broker)), mcpRemote, this.#plan)));
     }
     await this.stop();
   }

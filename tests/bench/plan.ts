@@ -3,6 +3,7 @@ export interface Plan {
   /** Seconds of load in each round, on many connections and on one. */
   readonly loadSeconds: number;
   readonly latencySeconds: number;
+  readonly warmUpSeconds: number;
   readonly rounds: number;
   readonly events: number;
   readonly streams: number;
@@ -22,6 +23,7 @@ const MIB = 2 ** 20;
 export const FULL: Plan = {
   loadSeconds: 4,
   latencySeconds: 2,
+  warmUpSeconds: 3,
   rounds: 5,
   events: 200,
   streams: 1_000,
@@ -32,20 +34,21 @@ export const FULL: Plan = {
   expiryRounds: 3,
   starts: 9,
   idleSeconds: 30,
-  calls: 500,
+  calls: 2_000,
 };
 
 /** A first look, within a minute. */
 export const QUICK: Plan = {
   ...FULL,
-  loadSeconds: 1,
+  warmUpSeconds: 1,
+  loadSeconds: 2,
   latencySeconds: 1,
-  rounds: 2,
+  rounds: 1,
   events: 50,
   bodyBytes: 256 * MIB,
   bodyRounds: 1,
   expiryRounds: 1,
   starts: 3,
-  idleSeconds: 3,
-  calls: 100,
+  idleSeconds: 2,
+  calls: 500,
 };

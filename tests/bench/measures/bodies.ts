@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { chunksOf, readSlowly } from '../rig/large-body.ts';
 import { residentBytes } from '../rig/process.ts';
-import { readSlowly } from '../rig/slow-reader.ts';
 import { authorizationFor, type Target } from '../rig/targets.ts';
 
 export type Direction = 'down' | 'up';
@@ -13,7 +15,6 @@ export interface Passage {
   readonly grown: number;
 }
 
-const CHUNK = Buffer.alloc(64 * 1024, 'x');
 const SAMPLE_MS = 20;
 
 /**
@@ -57,10 +58,7 @@ async function upload(target: Target, bytes: number, rate: number): Promise<numb
     headers: { 'content-length': bytes, ...authorizationFor(target) },
   });
   const answered = once(asking, 'response') as Promise<[IncomingMessage]>;
-  for (let left = bytes; left > 0; left -= CHUNK.length) {
-    if (!asking.write(left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK)) await once(asking, 'drain');
-  }
-  asking.end();
+  await pipeline(Readable.from(chunksOf(bytes)), asking);
   const [response] = await answered;
   let text = '';
   for await (const chunk of response.setEncoding('utf8')) text += chunk;

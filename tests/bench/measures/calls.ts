@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pinned } from '../rig/process.ts';
+import { RawClient } from '../rig/raw-client.ts';
 import { median } from '../rig/statistics.ts';
 import type { Target } from '../rig/targets.ts';
 
@@ -17,25 +17,16 @@ export interface Caller {
 const toolCall = (id: number) =>
   JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'ping', arguments: {} } });
 
-/** Calls by HTTP, on a connection that is kept, as MCP clients do. */
-export function httpCaller({ origin }: Target): Caller {
-  const agent = new Agent({ keepAlive: true });
+/** Calls by HTTP on a connection that is kept; the client does as little as the one that talks to a program does. */
+export async function openHttpCaller({ origin }: Target): Promise<Caller> {
+  const client = await RawClient.open(origin);
   return {
     async call(id) {
       const started = performance.now();
-      const asking = request(`${origin}/mcp`, {
-        agent,
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-      });
-      asking.end(toolCall(id));
-      const [response] = (await once(asking, 'response')) as [IncomingMessage];
-      if (response.statusCode !== 200) throw new Error(`a call was answered with ${response.statusCode}`);
-      response.resume();
-      await once(response, 'end');
+      await client.call(toolCall(id));
       return performance.now() - started;
     },
-    stop: async () => agent.destroy(),
+    stop: async () => client.close(),
   };
 }
 
@@ -95,17 +86,23 @@ function answersOf(child: ChildProcess, exited: Promise<unknown>) {
   };
 }
 
+/** So many calls are made in one way before the next one's turn. */
+const TURN = 100;
+const WARM_UP_TURNS = 5;
+
 /**
  * Makes calls in several ways in turn.
  * @returns the medians in milliseconds, in the order of the callers
  */
 export async function measureCalls(callers: readonly Caller[], calls: number): Promise<number[]> {
   const times = callers.map((): number[] => []);
-  const warmUp = 50;
-  for (let id = 1; id <= warmUp + calls; id++) {
+  // What is measured is compiled code.
+  for (let turn = -WARM_UP_TURNS; turn < calls / TURN; turn++) {
     for (const [at, caller] of callers.entries()) {
-      const taken = await caller.call(id);
-      if (id > warmUp) times[at]?.push(taken);
+      for (let id = 1; id <= TURN; id++) {
+        const taken = await caller.call(id);
+        if (turn >= 0) times[at]?.push(taken);
+      }
     }
   }
   return times.map(median);

@@ -1,83 +1,81 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AuthorizationServer } from '../../../app/cli/demo/upstream.ts';
+import { RawClient } from '../rig/raw-client.ts';
 import type { Target } from '../rig/targets.ts';
 
-/** What became of many calls that came just when the access token had ended. */
+/** What became of calls that came just when the access token had ended. */
 export interface Expiry {
+  /** How many refreshes the many calls have caused. */
   readonly refreshes: number;
-  /** From the token request's arrival at the authorization server to the end of its answer, in milliseconds. */
-  readonly refreshMs: number;
-  /** From sending a call to its answer. */
+  /** How long a call that comes alone takes then, from being sent to its answer, in milliseconds: as long as the refresh. */
+  readonly aloneMs: number;
+  /** How long the slowest of many takes. */
   readonly slowestMs: number;
 }
 
-/** Lifetime of the access tokens: long enough to open the connections in, in seconds. */
-export const EXPIRY_TOKEN_SECONDS = 3;
+/** Lifetime of the access tokens, in seconds. */
+export const EXPIRY_TOKEN_SECONDS = 2;
 /** How long the authorization server takes for a refresh at least, in milliseconds. */
 const REFRESH_MS = 200;
+/** Calls come only so long after its end. */
 const LATE_MS = 50;
 
-/** Sends calls on open connections, all at once, to a broker whose access token has just ended. */
+/**
+ * Until so long after it was obtained, a token is used by other calls, since a broker at work is what is measured. Later
+ * ones would have it renewed ahead of its end.
+ */
+const BUSY_MS = 1_200;
+
+/** Sends calls on open connections to a broker whose access token has just ended, in turn one alone and many at once. */
 export async function measureExpiry(
   broker: Target,
   authorizationServer: AuthorizationServer,
-  count: number,
-): Promise<Expiry> {
-  let began = 0;
-  let refreshMs = 0;
-  let obtained = 0;
+  { calls, rounds }: { calls: number; rounds: number },
+): Promise<Expiry[]> {
+  let obtainedAt = performance.now();
   authorizationServer.behaviour.respond = async ({ url }, response) => {
     if (url !== '/token') return false;
-    began = performance.now();
     response.once('finish', () => {
-      obtained = performance.now();
-      refreshMs = obtained - began;
+      obtainedAt = performance.now();
     });
     await delay(REFRESH_MS);
     return false;
   };
-  const sockets = await openConnections(broker, count);
-  // The token that these calls need is a new one, whose end is known; after it nobody renews it ahead of time.
-  obtained = performance.now();
-  await Promise.all(sockets.map((socket) => call(socket, broker)));
-  await delay(obtained + EXPIRY_TOKEN_SECONDS * 1_000 + LATE_MS - performance.now());
-  const before = refreshCount(authorizationServer);
-  const times = await Promise.all(sockets.map((socket) => call(socket, broker)));
-  for (const socket of sockets) socket.destroy();
+  const clients = await openConnections(broker, calls);
+  const atExpiry = async (callers: readonly RawClient[]) => {
+    while (performance.now() < obtainedAt + BUSY_MS) await Promise.all(clients.map(timed));
+    await delay(obtainedAt + EXPIRY_TOKEN_SECONDS * 1_000 + LATE_MS - performance.now());
+    return Math.max(...(await Promise.all(callers.map(timed))));
+  };
+  // The first time opens the connections to the upstream, and begins the life of a token whose end is known.
+  await atExpiry(clients);
+  const results: Expiry[] = [];
+  while (results.length < rounds) {
+    const aloneMs = await atExpiry(clients.slice(0, 1));
+    const before = refreshCount(authorizationServer);
+    const slowestMs = await atExpiry(clients);
+    results.push({ refreshes: refreshCount(authorizationServer) - before, aloneMs, slowestMs });
+  }
+  for (const client of clients) client.close();
   authorizationServer.behaviour.respond = undefined;
-  return { refreshes: refreshCount(authorizationServer) - before, refreshMs, slowestMs: Math.max(...times) };
+  return results;
 }
 
 function refreshCount({ requests }: AuthorizationServer): number {
   return requests.entries.filter(({ grantType }) => grantType === 'refresh_token').length;
 }
 
-function openConnections(broker: Target, count: number): Promise<Socket[]> {
-  const { hostname, port } = new URL(broker.origin);
-  return Promise.all(
-    Array.from({ length: count }, async () => {
-      const socket = connect(Number(port), hostname).setNoDelay();
-      await once(socket, 'connect');
-      return socket;
-    }),
-  );
+function openConnections(broker: Target, count: number): Promise<RawClient[]> {
+  return Promise.all(Array.from({ length: count }, () => RawClient.open(broker.origin)));
 }
 
-const BODY = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+const PING = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 
 /** @returns how long the answer took, in milliseconds */
-async function call(socket: Socket, broker: Target): Promise<number> {
+async function timed(client: RawClient): Promise<number> {
   const started = performance.now();
-  const answered = once(socket, 'data') as Promise<[Buffer]>;
-  socket.write(
-    `POST /mcp HTTP/1.1\r\nHost: ${new URL(broker.origin).host}\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`,
-  );
-  const [bytes] = await answered;
-  const answer = bytes.toString('latin1');
-  // A refusal of the broker is a 200, too.
-  if (!answer.startsWith('HTTP/1.1 200 ') || answer.includes('"error"'))
-    throw new Error(`a call got ${answer}`);
+  const answer = await client.call(PING);
+  // What the broker refuses has the status 200 as well.
+  if (answer.includes('"error"')) throw new Error(`a call was answered with ${answer}`);
   return performance.now() - started;
 }

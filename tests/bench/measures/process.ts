@@ -15,8 +15,8 @@ export interface Idle {
   readonly cpuShare: number;
 }
 
-/** Until what a login has left to do is done, in milliseconds. */
-const SETTLE_MS = 2_000;
+/** Until what a login has left to do is done, which ends with garbage collection, in milliseconds. */
+const SETTLE_MS = 10_000;
 
 /** Looks at a broker that is logged in and has nothing to do. */
 export async function measureIdle(broker: Target, seconds: number): Promise<Idle> {

@@ -16,7 +16,7 @@ export interface Streams {
 
 const WARM_UP = 50;
 /** Until memory has settled, in milliseconds. */
-const SETTLE_MS = 1_000;
+const SETTLE_MS = 1_500;
 
 /**
  * Opens event streams, as MCP clients hold one per session, and keeps them open.

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 /** Where a process runs: what is measured has a core to itself, all else shares the others. */
@@ -8,8 +8,6 @@ export type Place = 'measured' | 'load';
 
 const CORES = availableParallelism();
 const TAIL_LENGTH = 4_000;
-/** Linux counts a process's time in these, per second (proc(5)). */
-const TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** A command line that runs a program in its place. */
 export function pinned(place: Place, command: string, args: readonly string[]): [string, string[]] {
@@ -102,10 +100,11 @@ export async function output(
   return said;
 }
 
-/** Processor time of a process so far, in seconds (proc(5): fields 14 and 15). */
+/** Processor time of a process so far with all its threads, in seconds (the kernel's sched-stats: nanoseconds). */
 export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const times = threads.map((id) => readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]);
+  return times.reduce((sum, time) => sum + Number(time), 0) / 1e9;
 }
 
 /** Resident memory of a process, in bytes. */

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { pipeline, Readable } from 'node:stream';
 import { type AuthorizationServer, startAuthorizationServer } from '../../../app/cli/demo/upstream.ts';
+import { chunksOf, readSlowly } from './large-body.ts';
 import { startNginx } from './nginx.ts';
 import type { Program } from './programs.ts';
-import { readSlowly } from './slow-reader.ts';
 
 /** An MCP server, as far as a proxy is concerned; all paths but those for strangers want a token. */
 export interface BenchUpstream {
@@ -56,7 +55,6 @@ export async function startFastUpstream(
 
 /** An event is sent this long after the head of its stream, in milliseconds. */
 const EVENT_DELAY_MS = 4;
-const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
 /** Starts the upstream of streams and large bodies, in this process, so that both ends of a stream have the same clock. */
 export async function startStreamUpstream(issuer: string): Promise<BenchUpstream> {
@@ -70,7 +68,7 @@ export async function startStreamUpstream(issuer: string): Promise<BenchUpstream
       request.resume();
       response.writeHead(401).end();
     } else if (pathname === '/mcp/down') {
-      void sendBytes(response, Number(searchParams.get('bytes')));
+      sendBytes(response, Number(searchParams.get('bytes')));
     } else if (pathname === '/mcp/up') {
       void receiveBytes(request, response, Number(searchParams.get('rate') ?? Number.POSITIVE_INFINITY));
     } else if (pathname === '/mcp/event') {
@@ -102,15 +100,9 @@ function sendEventSoon(response: ServerResponse): void {
   setTimeout(() => response.end(`data: ${performance.now()}\n\n`), EVENT_DELAY_MS);
 }
 
-async function sendBytes(response: ServerResponse, bytes: number): Promise<void> {
+function sendBytes(response: ServerResponse, bytes: number): void {
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes });
-  // A reader that hangs up ends it.
-  await pipeline(Readable.from(chunksOf(bytes)), response).catch(() => undefined);
-}
-
-function* chunksOf(bytes: number): Iterable<Buffer> {
-  for (let left = bytes; left > 0; left -= CHUNK.length)
-    yield left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
+  pipeline(Readable.from(chunksOf(bytes)), response, () => undefined);
 }
 
 async function receiveBytes(request: IncomingMessage, response: ServerResponse, rate: number): Promise<void> {
