@@ -33,8 +33,8 @@ const LAST_WAIT_MS = 500;
  * @returns the exit code
  */
 export async function serve({ logFile }: { logFile?: string | undefined }): Promise<number> {
-  // The optimizing compiler for WebAssembly, which undici's HTTP parser is in, leaves 10 MB behind and wins nothing.
-  setFlagsFromString('--liftoff-only');
+  // The optimizing compiler for WebAssembly, which undici's HTTP parser is in, leaves 10 MB behind: for a busy broker only.
+  setFlagsFromString('--wasm-tiering-budget=1000000000');
   let settings: Settings;
   try {
     settings = settingsFromEnvironment(process.env);
