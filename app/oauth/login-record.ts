@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { jsonOrUndefined } from './http.ts';
 import { AUTHORIZATION_SERVER_METADATA, CLIENT, isSecureUrl } from './metadata.ts';
 
 /** Discovery has checked these URLs, but whoever changed an item could send the refresh token anywhere. */
@@ -54,13 +55,7 @@ export function serializeRecord(record: LoginRecord): string {
  * @returns `undefined` for an item that is damaged, of another version, or of another login
  */
 export function parseRecord(text: string, upstream: string, profile: string): LoginRecord | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const parsed = v.safeParse(RECORD, json);
+  const parsed = v.safeParse(RECORD, jsonOrUndefined(text));
   return parsed.success && parsed.output.upstream === upstream && parsed.output.profile === profile
     ? parsed.output
     : undefined;

@@ -23,11 +23,15 @@ const API = 'https://api.github.com';
 /** A repository that was renamed has its feed elsewhere on the same host. */
 const MAX_REDIRECTS = 3;
 
-const RELEASE = v.object({
-  tag_name: v.string(),
-  draft: v.optional(v.boolean(), false),
-  prerelease: v.optional(v.boolean(), false),
-});
+const RELEASE = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({
+    tag_name: v.string(),
+    draft: v.optional(v.boolean(), false),
+    prerelease: v.optional(v.boolean(), false),
+  }),
+);
 
 /**
  * Asks GitHub for the latest release of a repository, which is no draft and not marked as a prerelease.
@@ -70,12 +74,6 @@ function redirectOf({ status, header }: Awaited<ReturnType<typeof getDocument>>,
 }
 
 function parse(text: string): v.InferOutput<typeof RELEASE> | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const parsed = v.safeParse(RELEASE, json);
+  const parsed = v.safeParse(RELEASE, text);
   return parsed.success ? parsed.output : undefined;
 }

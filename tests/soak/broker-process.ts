@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import * as v from 'valibot';
+import { supervise } from '../support/supervised.ts';
 
 const PROBED = v.object({
   heldBytes: v.number(),
@@ -37,8 +38,6 @@ export interface BrokerProcessOptions {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-const TAIL_LENGTH = 20_000;
-
 /**
  * Starts the built `serve` and waits until it listens.
  * @throws Error with its output when it ends before that
@@ -63,20 +62,14 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     },
   );
-  const kill = () => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  let output = '';
-  child.stderr?.setEncoding('utf8').on('data', (more: string) => {
-    output = (output + more).slice(-TAIL_LENGTH);
-  });
-  const ended = once(child, 'close').then(() => void process.off('exit', kill));
+  const { ended, tail } = supervise(child);
   const url = await Promise.race([listening(child), ended]);
-  if (url === undefined) throw new Error(`the broker ended before it listened: ${output}`);
+  if (url === undefined) throw new Error(`the broker ended before it listened: ${tail()}`);
   return {
     url,
     mcpUrl: `${url}/mcp`,
     loginUrl: `${url}/oauth/login`,
-    tail: () => output,
+    tail,
     ended,
     async probe() {
       const connection = connect(socket);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { supervise } from '../../support/supervised.ts';
 import { pinned } from '../rig/process.ts';
 import { RawClient } from '../rig/raw-client.ts';
 import { median } from '../rig/statistics.ts';
@@ -44,10 +44,8 @@ export async function startMcpRemote(peers: string, folder: string, url: string)
     env: { PATH: process.env.PATH, HOME: folder, MCP_REMOTE_CONFIG_DIR: folder },
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  const kill = () => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  const exited = once(child, 'exit').then(() => process.off('exit', kill));
-  const ask = answersOf(child, exited);
+  const { ended } = supervise(child);
+  const ask = answersOf(child, ended);
   const clientInfo = { name: 'bench', version: '1' };
   const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
   await ask(0, JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }));
@@ -60,7 +58,7 @@ export async function startMcpRemote(peers: string, folder: string, url: string)
     },
     async stop() {
       child.kill('SIGTERM');
-      await exited;
+      await ended;
     },
   };
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { supervise } from '../../support/supervised.ts';
 
 /** Where a process runs: what is measured has a core to itself, all else shares the others. */
 export type Place = 'measured' | 'load';
@@ -54,15 +55,9 @@ export async function start(
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
     stdio: ['ignore', 'ignore', 'pipe', ...(options.sendsMessage ? (['ipc'] as const) : [])],
   });
-  const kill = () => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  let output = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-TAIL_LENGTH);
-  });
-  const ended = once(child, 'close').then(() => void process.off('exit', kill));
+  const { ended, tail } = supervise(child);
   const message = options.sendsMessage ? await firstMessage(child, ended) : undefined;
-  if (options.sendsMessage && message === undefined) throw new Error(`${args[0]} ended: ${output}`);
+  if (options.sendsMessage && message === undefined) throw new Error(`${args[0]} ended: ${tail()}`);
   return {
     pid: child.pid ?? 0,
     message,
